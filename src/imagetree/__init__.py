@@ -1,0 +1,1 @@
+"""imagetree: build, verify, release and benchmark an ImageNet of your own."""

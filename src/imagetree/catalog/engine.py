@@ -25,7 +25,7 @@ def sqlite_module() -> ModuleType:
         import pysqlite3.dbapi2 as module
     except ImportError:  # no wheel for this machine: Python's own
         import sqlite3 as module  # type: ignore[no-redef]
-    return module  # type: ignore[no-any-return]
+    return module
 
 
 def sqlite_version() -> str:

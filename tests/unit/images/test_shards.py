@@ -1,0 +1,104 @@
+"""Shards: what is written is read, torn tails are cut, whole members adopted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from imagetree.core.errors import Busy, IntegrityFailure, NotFound
+from imagetree.images.shards import Place, ShardReader, ShardSeries, remove, scan, verify
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def fill(series: ShardSeries, blobs: list[bytes]) -> list[Place]:
+    with series.writer(lambda shard: 0) as writer:
+        places = [writer.append(sha(blob), blob) for blob in blobs]
+        writer.flush()
+    return places
+
+
+BLOBS = [bytes([n]) * (100 * n + 1) for n in range(1, 30)]
+
+
+def test_any_tool_opens_a_shard(tmp_path: Path) -> None:
+    series = ShardSeries(tmp_path, seal_bytes=10_000)
+    places = fill(series, BLOBS)
+    reader = ShardReader(tmp_path)
+    assert [reader.read(place) for place in places] == BLOBS
+    assert len(series.paths()) > 2
+    names = []
+    for path in series.paths():
+        with tarfile.open(path) as tar:
+            names += tar.getnames()
+        listed = subprocess.run(["tar", "-tf", path], check=True, capture_output=True, text=True)
+        assert listed.stdout.split() == [member.name for member in scan(path)]
+    assert names == [sha(blob) for blob in BLOBS]
+
+
+def test_a_torn_tail_is_cut_at_every_length(tmp_path: Path) -> None:
+    fill(ShardSeries(tmp_path), BLOBS[:3])
+    path = ShardSeries(tmp_path).paths()[0]
+    whole = path.read_bytes()
+    for cut in range(len(whole) - 1500, len(whole), 37):
+        path.write_bytes(whole[:cut])
+        assert fill(ShardSeries(tmp_path), BLOBS[:3])[2].offset > 0
+        assert path.read_bytes() == whole
+
+
+def test_a_tail_cut_into_catalogued_members_is_refused_and_kept(tmp_path: Path) -> None:
+    places = fill(ShardSeries(tmp_path), BLOBS[:3])
+    path = tmp_path / places[0].shard
+    torn = path.read_bytes()[:-10]
+    path.write_bytes(torn)
+    end = places[2].offset + places[2].length
+    with pytest.raises(IntegrityFailure, match="nothing was cut"):
+        ShardSeries(tmp_path).writer(lambda shard: end)
+    assert path.read_bytes() == torn
+
+
+def test_uncatalogued_members_are_adopted_not_written_again(tmp_path: Path) -> None:
+    series = ShardSeries(tmp_path, seal_bytes=5_000)
+    first = fill(series, BLOBS)
+    sizes = [path.stat().st_size for path in series.paths()]
+    assert fill(series, BLOBS) == first
+    assert [path.stat().st_size for path in series.paths()] == sizes
+
+
+def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
+    series = ShardSeries(tmp_path)
+    with series.writer(lambda shard: 0), pytest.raises(Busy, match=str(os.getpid())):
+        series.writer(lambda shard: 0)
+
+
+def test_verify_and_remove(tmp_path: Path) -> None:
+    places = fill(ShardSeries(tmp_path), BLOBS[:4])
+    expected = {sha(blob): place for blob, place in zip(BLOBS, places, strict=False)}
+    path = tmp_path / places[0].shard
+    assert list(verify(path, expected)) == []
+    remove(path, places[1])
+    assert [member.removed for member in scan(path)] == [False, True, False, False]
+    with tarfile.open(path) as tar:
+        assert tar.getnames()[1] == "removed/" + sha(BLOBS[1])
+    assert not any(ShardReader(tmp_path).read(places[1]))
+    raw = bytearray(path.read_bytes())
+    raw[places[2].offset] ^= 1
+    path.write_bytes(bytes(raw) + b"torn")
+    codes = [finding.code for finding in verify(path, expected)]
+    assert codes == ["changed", "missing", "torn_tail"]
+
+
+def test_a_missing_shard_and_a_short_one(tmp_path: Path) -> None:
+    (tmp_path / "images-000000.tar").write_bytes(b"short")
+    reader = ShardReader(tmp_path)
+    with pytest.raises(NotFound):
+        reader.read(Place("images-000001.tar", 512, 5))
+    with pytest.raises(IntegrityFailure):
+        reader.read(Place("images-000000.tar", 512, 5))

@@ -1,0 +1,68 @@
+"""What every source yields: items to store, or rejects with a code and a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+Skip = Callable[[str], bool]
+
+
+def skip_nothing(key: str) -> bool:
+    """False: every item is wanted."""
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One image of a source; `data` may be a function that reads the bytes when called.
+
+    `location` says where it is for people, `key` names it within the source for resuming.
+    `claim` (label or candidate) overrules what the collect was asked to make of a class.
+    """
+
+    key: str
+    location: str
+    data: bytes | Callable[[], bytes]
+    filename: str
+    label_text: str | None = None
+    wnid: str | None = None
+    licence: str | None = None
+    author: str | None = None
+    retrieved_at: str | None = None
+    claim: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """Something in a source that cannot be an image here: where, a stable code, and why."""
+
+    location: str
+    code: str
+    reason: str
+
+
+class Source(Protocol):
+    """Images in a fixed order; the same source always yields the same sequence."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of source: folder, flat, archive, urls, ilsvrc, digits."""
+
+    @property
+    def location(self) -> str:
+        """The path or address, as the user gave it."""
+
+    @property
+    def n_total(self) -> int | None:
+        """How many items there are; None where only reading them all would tell."""
+
+    def labels(self) -> set[str]:
+        """The class names, where they are cheap to know; else none."""
+
+    def wnids(self) -> set[str]:
+        """The synsets that the source names by wnid by itself."""
+
+    def items(self) -> Iterator[Item | Rejected]:
+        """The items and rejects in order."""

@@ -1,0 +1,210 @@
+"""Folders of images: one sub-folder a class, or one flat folder with a CSV of labels."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
+from imagetree.core.errors import InvalidInput, NotFound
+
+WNID = re.compile(r"n\d{8}")
+
+
+def as_wnid(name: str) -> str | None:
+    """The name when it is a wnid, else None."""
+    return name if WNID.fullmatch(name) else None
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Files below `root`, relative, sorted by their parts; hidden ones are left out."""
+    for folder, names, files in os.walk(root, onerror=_unreadable):
+        here = Path(folder).relative_to(root)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        # A link to a folder is not walked into; it is yielded so that it can be refused.
+        links = [name for name in names if (root / here / name).is_symlink()]
+        for name in sorted([*files, *links]):
+            if not name.startswith("."):
+                yield here / name
+
+
+def _unreadable(error: OSError) -> None:
+    raise InvalidInput(
+        f"{error.filename} cannot be read: {error.strerror}.", hint="Check its permissions."
+    ) from error
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise NotFound(f"There is no folder {path}.", hint="Check the path.")
+    return path
+
+
+def _refused(root: Path, relative: Path) -> Rejected | None:
+    """The reject for a link that leads out of the folder or nowhere, or for a special file."""
+    path = root / relative
+    target = path.resolve()
+    if path.is_symlink() and not target.is_relative_to(root.resolve()):
+        reason = "a symbolic link that leads out of the folder"
+        return Rejected(location=str(path), code="unsafe_link", reason=reason)
+    if not target.is_file():
+        reason = "not a regular file"
+        return Rejected(location=str(path), code="not_a_file", reason=reason)
+    return None
+
+
+class ImageFolder:
+    """One sub-folder a class, named by wnid or word; files deeper down belong to the top one."""
+
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self._root = _folder(path)
+        self.location = str(path)
+
+    @cached_property
+    def _paths(self) -> list[Path]:
+        found = list(_files(self._root))
+        if not any(len(path.parts) > 1 for path in found):
+            raise InvalidInput(
+                f"{self.location} holds no images in sub-folders: one sub-folder a class was "
+                "looked for, named by a wnid or a word.",
+                hint="For one folder of images without classes use --layout flat.",
+            )
+        return found
+
+    @property
+    def n_total(self) -> int:
+        """How many files there are."""
+        return len(self._paths)
+
+    def labels(self) -> set[str]:
+        """Names of the sub-folders that hold files and are not wnids."""
+        tops = {path.parts[0] for path in self._paths if len(path.parts) > 1}
+        return {name for name in tops if not as_wnid(name)}
+
+    def wnids(self) -> set[str]:
+        """Names of the sub-folders that are wnids."""
+        tops = {path.parts[0] for path in self._paths if len(path.parts) > 1}
+        return {name for name in tops if as_wnid(name)}
+
+    def items(self, *, skip: Skip = skip_nothing) -> Iterator[Item | Rejected]:
+        """The files, folder by folder in sorted order."""
+        for relative in self._paths:
+            key, path = relative.as_posix(), self._root / relative
+            if skip(key):
+                continue
+            if refused := _refused(self._root, relative):
+                yield refused
+            elif len(relative.parts) == 1:
+                reason = "lies beside the class folders, not in one"
+                yield Rejected(location=str(path), code="no_class", reason=reason)
+            else:
+                top = relative.parts[0]
+                yield Item(
+                    key=key,
+                    location=str(path),
+                    data=path.read_bytes,
+                    filename=relative.name,
+                    label_text=top,
+                    wnid=as_wnid(top),
+                )
+
+
+class FlatFolder:
+    """One folder of images, with a CSV of filename, label[, licence, author] or without labels."""
+
+    kind = "flat"
+
+    def __init__(self, path: Path, csv: Path | None = None) -> None:
+        self._root = _folder(path)
+        self._csv = csv
+        self.location = str(path)
+
+    @cached_property
+    def _rows(self) -> dict[str, dict[str, str]]:
+        if self._csv is None:
+            return {}
+        rows: dict[str, dict[str, str]] = {}
+        try:
+            with self._csv.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file)
+                if not {"filename", "label"} <= set(reader.fieldnames or ()):
+                    raise InvalidInput(
+                        f"{self._csv}, line 1: the columns filename and label are needed.",
+                        hint="Begin the file with: filename,label,licence,author",
+                    )
+                for row in reader:
+                    where = f"{self._csv}, line {reader.line_num}"
+                    name = (row["filename"] or "").strip()
+                    if not name or None in row:
+                        raise InvalidInput(f"{where}: no filename, or too many columns.")
+                    if name in rows:
+                        raise InvalidInput(f"{where}: {name} stands there twice.")
+                    rows[name] = {key: (value or "").strip() for key, value in row.items()}
+                    rows[name]["where"] = where
+        except FileNotFoundError as error:
+            raise NotFound(f"There is no file {self._csv}.") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InvalidInput(f"{self._csv} is not a CSV in UTF-8: {error}.") from error
+        return rows
+
+    @cached_property
+    def _paths(self) -> list[Path]:
+        inside = self._csv.resolve() if self._csv else None
+        found = [path for path in _files(self._root) if (self._root / path).resolve() != inside]
+        if not found:
+            raise InvalidInput(
+                f"{self.location} is empty: image files were looked for.", hint="Check the path."
+            )
+        return found
+
+    @property
+    def n_total(self) -> int:
+        """How many files there are, and rows without a file."""
+        return len(self._paths) + len(self._lost())
+
+    def _lost(self) -> list[str]:
+        return sorted(set(self._rows) - {path.as_posix() for path in self._paths})
+
+    def labels(self) -> set[str]:
+        """The labels in the CSV that are not wnids."""
+        found = {row["label"] for row in self._rows.values() if row["label"]}
+        return {label for label in found if not as_wnid(label)}
+
+    def wnids(self) -> set[str]:
+        """The labels in the CSV that are wnids."""
+        return {row["label"] for row in self._rows.values() if as_wnid(row["label"])}
+
+    def items(self, *, skip: Skip = skip_nothing) -> Iterator[Item | Rejected]:
+        """The files in sorted order, then the rows that have none."""
+        for relative in self._paths:
+            key, path = relative.as_posix(), self._root / relative
+            if skip(key):
+                continue
+            row = self._rows.get(key, {})
+            if refused := _refused(self._root, relative):
+                yield refused
+            elif self._csv and not row:
+                reason = f"has no row in {self._csv}"
+                yield Rejected(location=str(path), code="no_row", reason=reason)
+            else:
+                label = row.get("label") or None
+                read: Callable[[], bytes] = path.read_bytes
+                yield Item(
+                    key=key,
+                    location=str(path),
+                    data=read,
+                    filename=relative.name,
+                    label_text=label,
+                    wnid=as_wnid(label or ""),
+                    licence=row.get("licence") or None,
+                    author=row.get("author") or None,
+                )
+        for name in self._lost():
+            reason = f"{self._rows[name]['where']}: there is no such file"
+            yield Rejected(location=str(self._root / name), code="no_file", reason=reason)

@@ -54,7 +54,8 @@ def hamming(a: ArrayLike, b: ArrayLike) -> NDArray[np.uint8]:
     """Number of differing bits, 0 to 64, of fingerprints; broadcasts as numpy does."""
     left = np.asarray(a, dtype=np.int64).view(np.uint64)
     right = np.asarray(b, dtype=np.int64).view(np.uint64)
-    return np.bitwise_count(left ^ right)
+    counts: NDArray[np.uint8] = np.bitwise_count(left ^ right)
+    return counts
 
 
 def prepare(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Prepared:

@@ -179,7 +179,7 @@ def _row(db: Any, name: str) -> dict[str, Any]:
         .group_by(column.split)
     )
     with db.engine.connect() as connection:
-        row["n_images_by_split"] = {split: n for split, n in connection.execute(statement)}
+        row["n_images_by_split"] = {one: int(n) for one, n in connection.execute(statement)}
     return row
 
 

@@ -32,7 +32,9 @@ def init(
             metavar="DIR", help="WordNet 3.0's files, where they are not at their usual place."
         ),
     ] = "",
-    no_wordnet: Annotated[bool, typer.Option(help="Use only the tree of your own.")] = False,
+    no_wordnet: Annotated[
+        bool, typer.Option("--no-wordnet", help="Use only the tree of your own.")
+    ] = False,
     catalog: Annotated[
         str, typer.Option(metavar="URL", help="postgresql://... for a catalog on PostgreSQL.")
     ] = "",
@@ -91,7 +93,7 @@ def _stats_rows(found: Stats) -> dict[str, str]:
 @app.command(epilog="Example: imagetree check birds.imagetree --repair")
 def check(
     database: DatabaseArgument,
-    repair: Annotated[bool, typer.Option(help="Mend what can be mended.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Verifies every stored byte, and repairs what can be."""

@@ -14,11 +14,15 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy.engine import Engine
+
+if TYPE_CHECKING:
+    from imagetree.taxonomy.taxonomy import Taxonomy
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -161,3 +165,66 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(12):
             draw(folder / wnid / f"{i:02d}.jpg", seed=100 * number + i)
     return folder
+
+
+# ---- the tree ----
+
+
+@pytest.fixture(scope="session")
+def wordnet_folder() -> Path:
+    """The folder of WordNet 3.0's own files."""
+    from imagetree.core.errors import MissingPart, NotFound
+    from imagetree.taxonomy.wordnet import find_wordnet
+
+    given = os.environ.get("IMAGETREE_WORDNET")
+    try:
+        return Path(find_wordnet(Path(given) if given else None))
+    except (MissingPart, NotFound) as error:
+        absent(f"No WordNet 3.0 here: {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def wordnet_file(cache_folder: Path, wordnet_folder: Path) -> Path:
+    """The prebuilt WordNet, made once a session, where every database of the session finds it."""
+    from imagetree.core.settings import Settings
+    from imagetree.taxonomy.wordnet import build_wordnet_file
+
+    nowhere = Path("/nonexistent")
+    file = Settings(
+        folder=nowhere, catalog_url="", jobs_url="", cache_folder=cache_folder
+    ).wordnet_file
+    if not file.is_file():
+        build_wordnet_file(wordnet_folder, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def taxonomy(wordnet_file: Path) -> Taxonomy:
+    """The tree of WordNet 3.0."""
+    from imagetree.taxonomy.taxonomy import Taxonomy
+
+    return Taxonomy.open(wordnet_file)
+
+
+# ---- databases ----
+
+
+@pytest.fixture(scope="session")
+def tiny_database_made(
+    tmp_path_factory: pytest.TempPathFactory, photos: Path, wordnet_file: Path
+) -> Path:
+    """A database with 36 images of 3 dog breeds and a release v1; never written to."""
+    from imagetree.database import Database
+
+    folder = tmp_path_factory.mktemp("tiny") / "tiny.imagetree"
+    with Database.create(folder) as db:
+        db.collect(photos, layout="imagefolder")
+        db.release("v1", split={"train": 0.7, "test": 0.3})
+    return folder
+
+
+@pytest.fixture
+def tiny_database(tiny_database_made: Path, tmp_path: Path) -> Path:
+    """The folder of a fresh copy of the tiny database; do with it what you like."""
+    return Path(shutil.copytree(tiny_database_made, tmp_path / "tiny.imagetree"))

@@ -131,7 +131,7 @@ def _grow(
     children = [child for child in one.children if totals[child.wnid] or not photos]
     # Those with images first; they are what the database is about.
     children.sort(key=lambda child: (-totals[child.wnid], child.name.lower()))
-    below = []
+    below: list[dict[str, Any]] = []
     for child in children if depth else []:
         if len(below) < MAX_CHILDREN:
             branch = drawn.add(_line(child, totals))

@@ -1,1 +1,1 @@
-"""imagetree.networks"""
+"""Networks in plain torch, their registry and the weight bundle; knows no catalog."""

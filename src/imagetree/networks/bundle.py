@@ -146,6 +146,7 @@ def load(folder: Path) -> tuple[nn.Module, Bundle]:
             f"{path} does not hold the weights of {bundle.network}: {error}",
             hint="Train or copy the bundle again.",
         ) from error
+    network.preprocessing = shape  # type: ignore[assignment]  # what evaluation reads
     return network.eval(), bundle
 
 

@@ -1,1 +1,1 @@
-"""imagetree.train"""
+"""Training, evaluation and prediction with the networks."""

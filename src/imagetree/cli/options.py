@@ -49,14 +49,17 @@ def split_shares(text: str) -> dict[str, float]:
     return shares
 
 
-def recipe_values(settings: list[str]) -> dict[str, bool | int | float | str]:
-    """A recipe's settings written `name=value`, numbers as numbers, yes and no as such.
+Value = bool | int | float | str
+
+
+def recipe_values(settings: list[str]) -> dict[str, Value | list[Value]]:
+    """A recipe's settings written `name=value`: numbers, true and false, lists with commas.
 
     Example:
         >>> recipe_values(["epochs=20", "learning_rate=0.01", "six_conv=true"])
         {'epochs': 20, 'learning_rate': 0.01, 'six_conv': True}
     """
-    values: dict[str, bool | int | float | str] = {}
+    values: dict[str, Value | list[Value]] = {}
     for setting in settings:
         name, sign, text = setting.partition("=")
         name = name.strip().replace("-", "_")
@@ -64,11 +67,12 @@ def recipe_values(settings: list[str]) -> dict[str, bool | int | float | str]:
             raise InvalidInput(
                 f"The setting {setting!r} cannot be read.", hint="Write: --set epochs=20"
             )
-        values[name] = _value(text.strip())
+        parts = [_value(part.strip()) for part in text.split(",")]
+        values[name] = parts[0] if len(parts) == 1 else parts
     return values
 
 
-def _value(text: str) -> bool | int | float | str:
+def _value(text: str) -> Value:
     if text.lower() in {"true", "yes"}:
         return True
     if text.lower() in {"false", "no"}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -12,9 +12,6 @@ from imagetree.cli.answer import Answer, plain, table
 from imagetree.cli.options import DatabaseArgument, JsonOption, WaitOption, recipe_values
 from imagetree.cli.wording import count, duration, share
 from imagetree.cli.working import run_job, shown
-
-if TYPE_CHECKING:
-    from imagetree.train.prediction import Prediction
 
 app = typer.Typer()
 
@@ -128,13 +125,14 @@ def predict(
         found = db.predict(run, photos)
         folder = shown(db.folder)
     rows = table("photo", "synset", "wnid", "probability", right=("probability",))
-    for path, prediction in zip(photos, found, strict=True):
-        _add_prediction(rows, path, prediction)
-    Answer(as_json=as_json).give(found, rows, next_step=f"imagetree figure {folder} {run}")
+    for path, guesses in zip(photos, found, strict=True):
+        _add_guesses(rows, path, guesses)
+    data = [{"photo": str(path), "guesses": one} for path, one in zip(photos, found, strict=True)]
+    Answer(as_json=as_json).give(data, rows, next_step=f"imagetree figure {folder} {run}")
 
 
-def _add_prediction(rows: Any, path: Path, prediction: Prediction) -> None:
-    for rank, guess in enumerate(prediction.guesses):
+def _add_guesses(rows: Any, path: Path, guesses: Any) -> None:
+    for rank, guess in enumerate(guesses):
         name = Text(guess.name, style="bold" if rank == 0 else "")
         rows.add_row(
             Text(str(path) if rank == 0 else ""), name, guess.wnid, share(guess.probability)

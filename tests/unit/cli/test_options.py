@@ -25,6 +25,7 @@ def test_a_split_that_cannot_be_read_is_named(text: str) -> None:
 def test_recipe_values_have_their_types() -> None:
     values = recipe_values(["epochs=20", "learning-rate=1e-2", "six_conv=true", "variant=code"])
     assert values == {"epochs": 20, "learning_rate": 0.01, "six_conv": True, "variant": "code"}
+    assert recipe_values(["milestones=30,60"]) == {"milestones": [30, 60]}
     assert [type(value) for value in values.values()] == [int, float, bool, str]
 
 

@@ -81,7 +81,8 @@ def wilson(share: float, n: int, *, z: float = Z_999) -> Interval:
     middle = share + z * z / (2 * n)
     reach = z * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
     scale = 1 + z * z / n
-    return Interval(low=max(0.0, (middle - reach) / scale), high=min(1.0, (middle + reach) / scale))
+    low = 0.0 if share == 0 else max(0.0, (middle - reach) / scale)  # rounding leaves 1e-17
+    return Interval(low=low, high=min(1.0, (middle + reach) / scale))
 
 
 def bootstrap(

@@ -159,7 +159,8 @@ class AlexNet(nn.Module):
         """Sets the first weights from torch's global generator, which the loop seeds."""
         convs = [m for m in self.features if isinstance(m, nn.Conv2d)]
         linears = [m for m in self.classifier if isinstance(m, nn.Linear)]
-        for layer in (*convs, *linears):
+        layers: list[nn.Conv2d | nn.Linear] = [*convs, *linears]
+        for layer in layers:
             nn.init.zeros_(layer.bias) if layer.bias is not None else None
             if self.small:
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -169,7 +170,8 @@ class AlexNet(nn.Module):
         if self.small:
             nn.init.normal_(linears[-1].weight, std=0.01)
             return
-        for layer in (convs[1], convs[3], convs[4], *linears[:2]):
+        ones: list[nn.Conv2d | nn.Linear] = [convs[1], convs[3], convs[4], *linears[:2]]
+        for layer in ones:
             nn.init.ones_(layer.bias) if layer.bias is not None else None
 
 

@@ -35,10 +35,12 @@ class Entry:
 
 def _lenet_recipe(image_size: int, n_classes: int) -> dict[str, Any]:
     return {
-        "epochs": 20,
+        "epochs": 15,
         "batch_size": 32,
-        "learning_rate": 0.01,
+        "learning_rate": 0.05,
         "momentum": 0.9,
+        "nesterov": True,
+        "clip_norm": 1.0,
         "weight_decay": 1e-4,
         "schedule": "cosine",
         "mean": (0.5,),

@@ -74,9 +74,14 @@ def _unit(images: NDArray[Any], *, n_channels: int) -> Tensor:
     if images.ndim != 4:
         raise InvalidInput(f"A batch must have four axes, not {images.ndim}.")
     if images.dtype == np.uint8:
-        x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+        x = (
+            torch.from_numpy(np.require(images, requirements=["C", "W"]))
+            .permute(0, 3, 1, 2)
+            .float()
+            / 255
+        )
     else:
-        x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+        x = torch.from_numpy(np.require(images, np.float32, ["C", "W"]))
     if x.shape[1] == n_channels:
         return x
     if x.shape[1] == 3 and n_channels == 1:

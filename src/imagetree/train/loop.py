@@ -163,7 +163,7 @@ def _step(state: _State, batch: Batch, recipe: Recipe, n_batches: int) -> float:
             mean=recipe.mean,
             std=recipe.std,
         )
-        y = torch.from_numpy(batch.labels)
+        y = torch.tensor(batch.labels)
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
             logits: Tensor = state.network(x)
         loss = functional.cross_entropy(logits.float(), y, label_smoothing=recipe.label_smoothing)
@@ -217,8 +217,12 @@ def _start(network: nn.Module, recipe: Recipe) -> _State:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = [p for p in network.parameters() if p.ndim > 1]
     biases = [p for p in network.parameters() if p.ndim <= 1]  # decay pulls weights only
+    groups: list[dict[str, Any]] = [
+        {"params": weights},
+        {"params": biases, "weight_decay": 0.0},
+    ]
     optimiser = torch.optim.SGD(
-        [{"params": weights}, {"params": biases, "weight_decay": 0.0}],
+        groups,
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
@@ -342,8 +346,8 @@ def _board(folder: Path, step: int) -> Iterator[Callable[[str, float, int], None
     except ImportError:
         yield lambda name, value, at: None
         return
-    writer = SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(folder), purge_step=step + 1)
     try:
-        yield lambda name, value, at: writer.add_scalar(name, value, at)  # type: ignore[no-untyped-call]
+        yield lambda name, value, at: writer.add_scalar(name, value, at)
     finally:
-        writer.close()  # type: ignore[no-untyped-call]
+        writer.close()

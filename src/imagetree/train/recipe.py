@@ -68,7 +68,9 @@ class Recipe:
                 f"A recipe has no {', '.join(unknown)}.",
                 hint=f"It has: {', '.join(sorted(known))}.",
             )
-        tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        tupled: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         return cls(**tupled)
 
     def as_dict(self) -> dict[str, Any]:

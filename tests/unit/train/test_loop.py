@@ -21,6 +21,8 @@ from imagetree.train.loop import train
 from imagetree.train.prediction import predict
 from imagetree.train.recipe import Recipe
 
+torch.set_num_threads(1)  # layers this small lose time on a second thread
+
 SCRIPT = Path(__file__).with_name("run_digits.py")
 
 

@@ -5,6 +5,7 @@ Each step looks first whether it is done, so that a demo that was stopped goes o
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -66,6 +67,7 @@ def demo(
         answer.note(f"{database} is there from an earlier demo: what it has done is kept.")
         answer.note("To start over: imagetree demo --fresh, or make clean first.")
     database.parent.mkdir(parents=True, exist_ok=True)
+    _have_wordnet(answer)
     with answer.progress() as report:
         opening = Database.open if going_on else Database.create
         db = opening(database, report=report)
@@ -179,6 +181,21 @@ class Way:
         path = self.db.figure(RUN, split="test")
         self.done["figure"] = str(path)
         return shown(path)
+
+
+def _have_wordnet(answer: Answer) -> None:
+    """Sees to it that WordNet 3.0 is at hand, fetching Debian's package without root if needed."""
+    from imagetree.core.errors import MissingPart
+    from imagetree.core.settings import cache_folder
+    from imagetree.taxonomy.wordnet import fetch_wordnet, find_wordnet
+
+    cache = cache_folder()
+    try:
+        found = find_wordnet(cache=cache)
+    except MissingPart:
+        answer.note("Fetching WordNet 3.0 (Debian's package wordnet-base) into the cache.")
+        found = fetch_wordnet(cache)
+    os.environ["IMAGETREE_WORDNET"] = str(found)
 
 
 def class_folders(photos: Path) -> list[Path]:

@@ -79,11 +79,13 @@ def _look_at_sqlite() -> Finding:
 
 
 def _look_at_wordnet() -> Finding:
+    from imagetree.core.settings import cache_folder
     from imagetree.taxonomy.wordnet import find_wordnet
 
     given = os.environ.get("IMAGETREE_WORDNET")
     try:
-        found = find_wordnet(Path(given).expanduser() if given else None)
+        folder = Path(given).expanduser() if given else None
+        found = find_wordnet(folder, cache=cache_folder())
     except ImagetreeError as error:
         return Finding(part="WordNet 3.0", state="missing", found=error.message, step=error.hint)
     return Finding(part="WordNet 3.0", state="ok", found=str(found))

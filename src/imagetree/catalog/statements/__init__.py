@@ -1,0 +1,1 @@
+"""Questions to the catalog, one file a noun; none of them writes."""

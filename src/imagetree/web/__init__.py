@@ -1,1 +1,1 @@
-"""imagetree.web"""
+"""Pages in a browser, each also as JSON; reads only."""

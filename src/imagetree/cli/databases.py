@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -127,33 +127,17 @@ def log(
     as_json: JsonOption = False,
 ) -> None:
     """Shows the log of all changes."""
+    from imagetree.catalog.statements.event import read_events
     from imagetree.database import Database
 
     with Database.open(database) as db:
-        events = _newest_events(db, last)
+        with db.engine.connect() as connection:
+            events = read_events(connection, limit=last)[::-1]
         folder = shown(db.folder)
     rows = table("number", "at", "who", "what", "summary", right=("number",))
     for one in events:
-        rows.add_row(
-            str(one["event_id"]), one["at"], Text(one["actor"]), one["kind"], Text(one["summary"])
-        )
+        rows.add_row(str(one.event_id), one.at, Text(one.actor), one.kind, Text(one.summary))
     Answer(as_json=as_json).give(events, rows, next_step=f"imagetree replay {folder}")
-
-
-def _newest_events(db: Any, n: int) -> list[dict[str, Any]]:
-    """The newest events, oldest of them first, without their changes."""
-    import sqlalchemy as sa
-
-    from imagetree.catalog import schema
-
-    column = schema.event.c
-    statement = (
-        sa.select(column.event_id, column.at, column.actor, column.kind, column.summary)
-        .order_by(column.event_id.desc())
-        .limit(n)
-    )
-    with db.engine.connect() as connection:
-        return [dict(row._mapping) for row in connection.execute(statement)][::-1]
 
 
 @app.command(epilog="Example: imagetree replay birds.imagetree")

@@ -167,24 +167,16 @@ def _problems(found: Any) -> list[str]:
 
 def _row(db: Any, name: str) -> dict[str, Any]:
     """The catalog's row of a release, with the images of each split counted."""
-    import sqlalchemy as sa
-
-    from imagetree.catalog import schema
+    from imagetree.catalog.statements.release import count_splits
 
     row: dict[str, Any] = next(one for one in db.releases() if one["name"] == name)
-    column = schema.release_image.c
-    statement = (
-        sa.select(column.split, sa.func.count())
-        .where(column.release == name)
-        .group_by(column.split)
-    )
     with db.engine.connect() as connection:
-        row["n_images_by_split"] = {one: int(n) for one, n in connection.execute(statement)}
+        row["n_images_by_split"] = count_splits(connection, name)
     return row
 
 
 def _rows(row: Mapping[str, Any]) -> dict[str, str]:
-    counts = ", ".join(f"{name} {count(n)}" for name, n in sorted(row["n_images_by_split"].items()))
+    counts = ", ".join(f"{name} {count(n)}" for name, n in row["n_images_by_split"].items())
     return {
         "Name": row["name"],
         "Id": row["release_id"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from imagetree.cli.answer import Answer, facts, table
+from imagetree.cli.answer import Answer, facts, plain, table
 from imagetree.cli.options import DatabaseArgument, JsonOption
 from imagetree.cli.wording import count, shorten
 from imagetree.cli.working import shown
@@ -51,27 +50,26 @@ def one_synset(taxonomy: Taxonomy, text: str, *, again: str) -> Synset:
     return found[0]
 
 
-def counts_below(db: Database) -> Counter[str]:
-    """Verified images at or below each synset that has any, by wnid.
+class ImagesBelow:
+    """Images at and below every synset, verified or not yet: `below["n02084071"]`.
 
     An image with two labels below the same synset counts twice there; a synset with several
     parents counts once for each of its ancestors.
     """
-    import sqlalchemy as sa
 
-    from imagetree.catalog import schema
+    def __init__(self, db: Database) -> None:
+        from imagetree.catalog.statements.synset import read_counts
 
-    column = schema.synset_count.c
-    totals: Counter[str] = Counter()
-    with db.engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(column.wnid, column.n_present).where(column.n_present > 0)
-        ).all()
-    for row in rows:
-        if row.wnid in db.taxonomy:
-            for wnid in {row.wnid, *(one.wnid for one in db.taxonomy.ancestors(row.wnid))}:
-                totals[wnid] += row.n_present
-    return totals
+        with db.engine.connect() as connection:
+            counts = read_counts(connection)
+        self._taxonomy = db.taxonomy
+        amounts = {wnid: one.n_photos for wnid, one in counts.items() if wnid in self._taxonomy}
+        self._sums = self._taxonomy.subtree_counts(amounts) if amounts else None
+
+    def __getitem__(self, wnid: str) -> int:
+        if self._sums is None:
+            return 0
+        return int(self._sums[self._taxonomy.number(wnid)])
 
 
 @app.command(epilog="Example: imagetree tree birds.imagetree n02084071 --depth 2")
@@ -94,14 +92,14 @@ def tree(
     with db:
         folder = shown(db.folder)
         again = f"imagetree tree {folder}"
-        here = one_synset(taxonomy, synset, again=again) if synset else taxonomy.roots[0]
-        totals = counts_below(db)
-        path = [one for one in taxonomy.path(here.wnid) if one.wnid != here.wnid]
-        drawn = Tree(_line(here, totals, here=True), guide_style="dim")
-        data = _grow(drawn, here, totals, depth=depth, photos=photos)
+        wnid = one_synset(taxonomy, synset, again=again).wnid if synset else taxonomy.roots[0]
+        branches = Branches(taxonomy, ImagesBelow(db), photos=photos)
+        path = taxonomy.path(wnid)[:-1]
+        drawn = Tree(branches.line(taxonomy[wnid], here=True), guide_style="dim")
+        data = branches.grow(drawn, taxonomy[wnid], depth=depth)
         trail = Text(" > ".join(one.name for one in path), style="dim")
-        deeper = max(here.children, key=lambda one: totals[one.wnid], default=None)
-        ahead = f"{again} {deeper.wnid}" if deeper else f"imagetree synset {folder} {here.wnid}"
+        below = branches.below(taxonomy[wnid])
+        ahead = f"{again} {below[0].wnid}" if below else f"imagetree synset {folder} {wnid}"
         answer.give(
             {"path": [one.wnid for one in path], **data},
             *([trail] if path else []),
@@ -110,42 +108,53 @@ def tree(
         )
 
 
-def _line(one: Synset, totals: Counter[str], *, here: bool = False) -> Text:
-    n_images = totals[one.wnid]
-    line = Text(one.name, style="bold" if here else "" if n_images else "dim")
-    line.append(f"  {one.wnid}", style="cyan dim")
-    n_below = one.n_descendants
-    if n_below:
-        line.append(f"  {count(n_below, 'synset')} below", style="dim")
-    if n_images:
-        line.append(f"  {count(n_images, 'image')}", style="green")
-    if here:
-        line.append(f"\n{shorten(one.gloss, GLOSS_CHARACTERS)}", style="italic")
-    return line
+class Branches:
+    """Draws synsets and what is below them, as text and as JSON."""
 
+    def __init__(self, taxonomy: Taxonomy, images: ImagesBelow, *, photos: bool) -> None:
+        self._taxonomy = taxonomy
+        self._images = images
+        self._photos = photos
 
-def _grow(
-    drawn: Tree, one: Synset, totals: Counter[str], *, depth: int, photos: bool
-) -> dict[str, Any]:
-    """Adds `depth` levels below a synset to the drawn tree; the same as JSON."""
-    children = [child for child in one.children if totals[child.wnid] or not photos]
-    # Those with images first; they are what the database is about.
-    children.sort(key=lambda child: (-totals[child.wnid], child.name.lower()))
-    below: list[dict[str, Any]] = []
-    for child in children if depth else []:
-        if len(below) < MAX_CHILDREN:
-            branch = drawn.add(_line(child, totals))
-        below.append(_grow(branch, child, totals, depth=depth - 1, photos=photos))
-    if depth and len(children) > MAX_CHILDREN:
-        drawn.add(Text(f"and {count(len(children) - MAX_CHILDREN)} more; --json has all", "dim"))
-    return {
-        "wnid": one.wnid,
-        "words": list(one.words),
-        "gloss": one.gloss,
-        "n_synsets_below": one.n_descendants,
-        "n_images_below": totals[one.wnid],
-        "children": below if depth else [child.wnid for child in children],
-    }
+    def below(self, one: Synset) -> list[Synset]:
+        """Kinds and instances of a synset, those with most images first."""
+        wnids = dict.fromkeys([*one.children, *one.instances])
+        found = [self._taxonomy[wnid] for wnid in wnids if self._images[wnid] or not self._photos]
+        return sorted(found, key=lambda child: (-self._images[child.wnid], child.name.lower()))
+
+    def line(self, one: Synset, *, here: bool = False) -> Text:
+        """A synset's line: name, wnid, synsets and images below."""
+        n_images, n_below = self._images[one.wnid], self._taxonomy.n_below(one.wnid)
+        line = Text(one.name, style="bold" if here else "" if n_images else "dim")
+        line.append(f"  {one.wnid}", style="cyan dim")
+        if n_below:
+            line.append(f"  {count(n_below, 'synset')} below", style="dim")
+        if n_images:
+            line.append(f"  {count(n_images, 'image')}", style="green")
+        if here:
+            line.append(f"\n{shorten(one.gloss, GLOSS_CHARACTERS)}", style="italic")
+        return line
+
+    def grow(self, drawn: Tree, one: Synset, *, depth: int) -> dict[str, Any]:
+        """Adds `depth` levels below a synset to the drawn tree; the same as JSON."""
+        children = self.below(one)
+        below: list[dict[str, Any]] = []
+        for child in children if depth else []:
+            branch = Tree("")
+            if len(below) < MAX_CHILDREN:
+                branch = drawn.add(self.line(child))
+            below.append(self.grow(branch, child, depth=depth - 1))
+        if depth and len(children) > MAX_CHILDREN:
+            n_more = len(children) - MAX_CHILDREN
+            drawn.add(Text(f"and {count(n_more)} more; --json has all", style="dim"))
+        return {
+            "wnid": one.wnid,
+            "words": list(one.words),
+            "gloss": one.gloss,
+            "n_synsets_below": self._taxonomy.n_below(one.wnid),
+            "n_images_below": self._images[one.wnid],
+            "children": below if depth else [child.wnid for child in children],
+        }
 
 
 @app.command(epilog='Example: imagetree search birds.imagetree "hunting dog"')
@@ -163,16 +172,16 @@ def search(
         db = Database.open(database, report=report)
         taxonomy = db.taxonomy
     with db:
-        found = taxonomy.search(text, limit=limit)
-        totals = counts_below(db) if found else Counter()
+        found = [hit.synset for hit in taxonomy.search(text, limit=limit)]
+        images = ImagesBelow(db)
         folder = shown(db.folder)
     rows = table("wnid", "words", "gloss", "images", right=("images",))
     for one in found:
-        n_images = totals[one.wnid]
+        n_images = images[one.wnid]
         words = Text(shorten(", ".join(one.words), 40), style="bold" if n_images else "")
         gloss = Text(shorten(one.gloss, GLOSS_CHARACTERS))
         rows.add_row(one.wnid, words, gloss, count(n_images) if n_images else "")
-    data = [_as_data(one) | {"n_images_below": totals[one.wnid]} for one in found]
+    data = [_as_data(one) | {"n_images_below": images[one.wnid]} for one in found]
     if found:
         answer.give(data, rows, next_step=f"imagetree tree {folder} {found[0].wnid}")
     else:
@@ -187,8 +196,8 @@ def _as_data(one: Synset) -> dict[str, Any]:
         "words": list(one.words),
         "gloss": one.gloss,
         "height": one.height,
-        "parents": [parent.wnid for parent in one.parents],
-        "children": [child.wnid for child in one.children],
+        "parents": list(one.parents),
+        "children": list(one.children),
     }
 
 
@@ -212,7 +221,7 @@ def synset(
         if safety is not None:
             db.decide(one.wnid, safety=safety)
         row = _catalogued(db, one.wnid)
-        n_below = counts_below(db)[one.wnid]
+        n_below = ImagesBelow(db)[one.wnid]
         path = " > ".join(above.name for above in db.taxonomy.path(one.wnid))
     data = _as_data(one) | row | {"n_images_below": n_below}
     rows = {
@@ -223,33 +232,19 @@ def synset(
         "Height": str(one.height),
         "Images": f"{count(row['n_present'])} here, {count(n_below)} here and below",
         "Candidates": f"{count(row['n_candidates'])} not verified yet",
-        "Safety": row["safety"] + (f" (by {row['safety_by']})" if row["safety_by"] else ""),
+        "Safety": row["safety"],
     }
     answer.give(data, facts(rows), next_step=f"imagetree queries {folder} {one.wnid}")
 
 
 def _catalogued(db: Database, wnid: str) -> dict[str, Any]:
     """What the catalog knows of a synset: counts and safety."""
-    import sqlalchemy as sa
-
-    from imagetree.catalog import schema
+    from imagetree.catalog.statements.synset import SynsetCount, read_counts, read_safety
 
     with db.engine.connect() as connection:
-        counts = connection.execute(
-            sa.select(schema.synset_count).where(schema.synset_count.c.wnid == wnid)
-        ).first()
-        kept = connection.execute(
-            sa.select(schema.synset.c.safety, schema.synset.c.safety_by).where(
-                schema.synset.c.wnid == wnid
-            )
-        ).first()
-    return {
-        "n_present": counts.n_present if counts else 0,
-        "n_absent": counts.n_absent if counts else 0,
-        "n_candidates": counts.n_candidates if counts else 0,
-        "safety": kept.safety if kept else "unreviewed",
-        "safety_by": kept.safety_by if kept else "",
-    }
+        counts = read_counts(connection, [wnid]).get(wnid, SynsetCount(wnid=wnid))
+        safety = read_safety(connection, wnid)
+    return plain(counts) | {"safety": safety}
 
 
 @app.command(epilog="Example: imagetree queries birds.imagetree n02091134")

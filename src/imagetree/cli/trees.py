@@ -244,7 +244,7 @@ def _catalogued(db: Database, wnid: str) -> dict[str, Any]:
     with db.engine.connect() as connection:
         counts = read_counts(connection, [wnid]).get(wnid, SynsetCount(wnid=wnid))
         safety = read_safety(connection, wnid)
-    return plain(counts) | {"safety": safety}
+    return {**plain(counts), "safety": safety}
 
 
 @app.command(epilog="Example: imagetree queries birds.imagetree n02091134")

@@ -57,9 +57,9 @@ def _peek(database: Database, wnid: str, *, n_photos: int) -> list[Photo]:
             if here in seen:
                 continue
             seen.add(here)
-            for state in ("present", "candidate"):
+            for state in get_args(State)[::2]:
                 for photo in synset.read_photos(
-                    connection, here, state=cast(State, state), limit=3 if here != wnid else N_PEEK
+                    connection, here, state=state, limit=3 if here != wnid else N_PEEK
                 ):
                     found[photo.sha256] = photo
             waiting += [c.wnid for c in children_of(database, here) if c.n_photos]

@@ -185,7 +185,7 @@ class Taxonomy:
     @cached_property
     def wnids(self) -> tuple[str, ...]:
         """All ids, in the order of their numbers."""
-        rows = ()
+        rows: list[tuple[str]] = []
         if self._n_stored:
             rows = self._connection.execute("SELECT wnid FROM synset ORDER BY number").fetchall()
         return (*(row[0] for row in rows), *(one.wnid for one in self._own))
@@ -281,13 +281,14 @@ class Taxonomy:
                 "SELECT wnid, words, gloss, sense, meronyms FROM synset WHERE number = ?",
                 (number,),
             ).fetchone()
-            wnid, words, gloss, sense, meronyms = (row[0], row[1].split("\n"), *row[2:])
+            wnid, gloss, sense, meronyms = row[0], row[2], row[3], row[4]
+            words = tuple(row[1].split("\n"))
         definition, *examples = _EXAMPLE.split(gloss)
         down, tree_down = self._csr("down").row(number), self._csr("tree_down").row(number)
         up, tree_up = self._csr("up").row(number), self._csr("tree_up").row(number)
         return Synset(
             wnid=wnid,
-            words=tuple(words),
+            words=words,
             gloss=definition.strip(),
             examples=tuple(one.strip().strip('"') for one in examples),
             height=int(self._arrays["heights"][number]),

@@ -134,9 +134,7 @@ def _class_wnids(context: Context, source: Source, params: Params) -> dict[str, 
     if params.get("classes"):
         chosen = classes.read_classes(Path(params["classes"]), context.taxonomy)
     found = classes.resolve(names, context.taxonomy, chosen=chosen)
-    classes.refuse_open(
-        found, Path(params.get("classes_file") or "classes.csv"), context.taxonomy
-    )
+    classes.refuse_open(found, Path(params.get("classes_file") or "classes.csv"), context.taxonomy)
     return found.settled
 
 
@@ -274,9 +272,7 @@ class _Batches:
             data = item.data() if callable(item.data) else item.data
             prepared = prepare(data)
         except DamagedImage as error:
-            return Refused(
-                location=item.location, code=error.reason_code, reason=error.message
-            )
+            return Refused(location=item.location, code=error.reason_code, reason=error.message)
         except OutOfSpace:
             raise
         except ImagetreeError as error:
@@ -309,9 +305,7 @@ def find_collection(context: Context, collection_id: int) -> sa.Row[Any]:
     """The row of a collection; NotFound when there is none."""
     with context.engine.connect() as connection:
         row = connection.execute(
-            sa.select(schema.collection).where(
-                schema.collection.c.collection_id == collection_id
-            )
+            sa.select(schema.collection).where(schema.collection.c.collection_id == collection_id)
         ).first()
     if row is None:
         raise NotFound(

@@ -75,7 +75,9 @@ class Context:
     def image_end(self, shard: str) -> int:
         """Where the last catalogued image of a shard ends, in bytes; 0 for none."""
         image = schema.image.c
-        return self._end(sa.select(image.offset, image.length).where(image.shard == shard), "offset")
+        return self._end(
+            sa.select(image.offset, image.length).where(image.shard == shard), "offset"
+        )
 
     def thumb_end(self, shard: str) -> int:
         """Where the last catalogued thumbnail of a shard ends, in bytes; 0 for none."""

@@ -24,7 +24,8 @@ def create(folder: Path, *, catalog: str = "", wordnet: bool = True, tree: str =
     folder = folder.expanduser()
     if (folder / FILE_NAME).exists():
         raise Conflict(
-            f"There is a database at {folder} already.", hint=f"See it with: imagetree stats {folder}"
+            f"There is a database at {folder} already.",
+            hint=f"See it with: imagetree stats {folder}",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Conflict(f"{folder} exists and is not empty.", hint="Choose another name.")

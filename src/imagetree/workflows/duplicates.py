@@ -37,9 +37,7 @@ def mark(context: Context) -> int:
             for row in connection.execute(sa.select(schema.near_duplicate))
         }
     places = {
-        row.sha256: Place(
-            shard=row.thumb_shard, offset=row.thumb_offset, length=row.thumb_length
-        )
+        row.sha256: Place(shard=row.thumb_shard, offset=row.thumb_offset, length=row.thumb_length)
         for row in rows
     }
     ids = {row.sha256: row.image_id for row in rows}

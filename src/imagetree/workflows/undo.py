@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +19,7 @@ from imagetree.catalog import schema
 from imagetree.catalog.writing import Write
 from imagetree.core.errors import Conflict
 from imagetree.core.progress import Progress
-from imagetree.images.shards import Place, remove
+from imagetree.images.shards import Place, remove, scan
 from imagetree.jobs.steps import Json, Params, Steps
 from imagetree.workflows.collect import find_collection
 from imagetree.workflows.context import Context
@@ -42,7 +44,9 @@ def undo(steps: Steps, context: Context, params: Params) -> Json:
     n_removed = n_kept = 0
     after = 0
     while True:
-        batch = steps.run(f"undo after {after}", lambda: _undo_batch(context, collection_id, after))
+        batch = steps.run(
+            f"undo after {after}", partial(_undo_batch, context, collection_id, after)
+        )
         n_removed += batch["n_removed"]
         n_kept += batch["n_kept"]
         steps.report(Progress(what="Undoing", n_done=n_removed + n_kept, unit="images"))
@@ -154,9 +158,7 @@ def _delete_claims(
         amounts.setdefault(row.wnid, Counter())[f"n_{row.state}"] -= 1
     for row in candidates:
         amounts.setdefault(row.wnid, Counter())["n_candidates"] -= 1
-    write.delete(
-        schema.label, [{"image_id": row.image_id, "wnid": row.wnid} for row in labels]
-    )
+    write.delete(schema.label, [{"image_id": row.image_id, "wnid": row.wnid} for row in labels])
     write.delete(
         schema.candidate, [{"image_id": row.image_id, "wnid": row.wnid} for row in candidates]
     )
@@ -210,13 +212,11 @@ def erase_taken_down(context: Context) -> int:
         with series.writer(end, timeout_s=LOCK_TIMEOUT_S):
             for path in series.paths():
                 n_erased += _erase_in(context, path, column)
-        reader.forget()
+        reader.close()
     return n_erased
 
 
-def _erase_in(context: Context, path: Any, column: str) -> int:
-    from imagetree.images.shards import scan
-
+def _erase_in(context: Context, path: Path, column: str) -> int:
     prefix = "" if column == "offset" else "thumb_"
     image = schema.image.c
     with context.engine.connect() as connection:

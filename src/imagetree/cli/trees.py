@@ -98,8 +98,8 @@ def tree(
         drawn = Tree(branches.line(taxonomy[wnid], here=True), guide_style="dim")
         data = branches.grow(drawn, taxonomy[wnid], depth=depth)
         trail = Text(" > ".join(one.name for one in path), style="dim")
-        below = branches.below(taxonomy[wnid])
-        ahead = f"{again} {below[0].wnid}" if below else f"imagetree synset {folder} {wnid}"
+        deeper = branches.richest(taxonomy[wnid])
+        ahead = f"{again} {deeper}" if deeper else f"imagetree synset {folder} {wnid}"
         answer.give(
             {"path": [one.wnid for one in path], **data},
             *([trail] if path else []),
@@ -121,6 +121,15 @@ class Branches:
         wnids = dict.fromkeys([*one.children, *one.instances])
         found = [self._taxonomy[wnid] for wnid in wnids if self._images[wnid] or not self._photos]
         return sorted(found, key=lambda child: (-self._images[child.wnid], child.name.lower()))
+
+    def richest(self, one: Synset) -> str | None:
+        """The child with most images, then with most synsets below; None for a leaf."""
+        wnids = [child.wnid for child in self.below(one)]
+        return max(
+            wnids,
+            key=lambda wnid: (self._images[wnid], self._taxonomy.n_below(wnid)),
+            default=None,
+        )
 
     def line(self, one: Synset, *, here: bool = False) -> Text:
         """A synset's line: name, wnid, synsets and images below."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 
 from imagetree.cli.answer import Answer, facts, table
@@ -97,6 +98,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Verifies every stored byte, and repairs what can be."""
+    from imagetree.core.errors import IntegrityFailure
     from imagetree.database import Database
 
     answer = Answer(as_json=as_json)
@@ -104,19 +106,20 @@ def check(
         with answer.progress() as report:
             found = db.check(repair=repair, report=report)
         folder = shown(db.folder)
-    sound = not found.findings
-    text = (
-        "Every byte is as it was stored."
-        if sound
-        else "\n".join([count(len(found.findings), "finding") + ":", *map(str, found.findings)])
-    )
-    if found.repaired:
-        text += f"\nRepaired: {found.repaired}"
-    ahead = f"imagetree stats {folder}" if sound or repair else f"imagetree check {folder} --repair"
-    answer.give(found, Text(text), next_step=ahead)
-    if not sound and not repair:
-        from imagetree.core.errors import IntegrityFailure
-
+    rows = table("what", "where", "reason", "mended")
+    for one in found.findings:
+        rows.add_row(one.code, Text(one.where), Text(one.reason), "yes" if one.repaired else "no")
+    read = f"{count(found.n_images, 'image')} read, {size(found.n_bytes)}."
+    parts: list[RenderableType] = [
+        rows,
+        f"{read} {count(len(found.findings), 'finding')}, {found.repaired} mended.",
+    ]
+    if not found.findings:
+        parts = [f"{read} Every byte is as it was stored."]
+    mend = not found.sound and not repair
+    ahead = f"imagetree check {folder} --repair" if mend else f"imagetree stats {folder}"
+    answer.give(found, *parts, next_step=ahead)
+    if not found.sound:
         raise typer.Exit(IntegrityFailure.exit_code)
 
 

@@ -146,10 +146,12 @@ def runs(database: DatabaseArgument, as_json: JsonOption = False) -> None:
 
     with Database.open(database) as db:
         found = [plain(run) for run in db.runs()]
+        scores = _scores(db, [run["name"] for run in found])
         folder = shown(db.folder)
     rows = table("run", "release", "network", "state", "top-1 error", "interval", "on", "time",
                  right=("top-1 error", "time"))  # fmt: skip
     for run in found:
+        run["scores"] = scores.get(run["name"], [])
         top1 = [one for one in run["scores"] if one["metric"] == "top1_error"]
         last = top1[-1] if top1 else None
         rows.add_row(
@@ -167,3 +169,14 @@ def runs(database: DatabaseArgument, as_json: JsonOption = False) -> None:
         answer.give(found, rows, next_step=f"imagetree web {folder}")
     else:
         answer.give(found, "No runs yet.", next_step=f"imagetree train {folder} v1 alexnet")
+
+
+def _scores(db: Any, names: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """The scores of runs, oldest first."""
+    from imagetree.catalog.statements.run import read_scores
+
+    by_run: dict[str, list[dict[str, Any]]] = {}
+    with db.engine.connect() as connection:
+        for score in reversed(read_scores(connection, names)):
+            by_run.setdefault(score.run, []).append(plain(score))
+    return by_run

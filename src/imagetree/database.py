@@ -32,7 +32,7 @@ from imagetree.workflows.training import Run
 
 if TYPE_CHECKING:
     from imagetree.train.evaluation import Evaluation
-    from imagetree.train.prediction import Prediction
+    from imagetree.train.prediction import Guess
 
 StrPath = str | os.PathLike[str]
 
@@ -341,7 +341,7 @@ class Database:
         name = run if isinstance(run, str) else run.name
         return training.figure(self.context, name, split=split, seed=seed)
 
-    def predict(self, run: Run | str, images: Iterable[StrPath]) -> list[Prediction]:
+    def predict(self, run: Run | str, images: Iterable[StrPath]) -> list[tuple[Guess, ...]]:
         """The five most probable synsets of each image file."""
         name = run if isinstance(run, str) else run.name
         return training.predict(self.context, name, [Path(one) for one in images])

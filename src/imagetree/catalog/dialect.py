@@ -25,7 +25,7 @@ def add_amounts(
     connection: Connection, table: sa.Table, columns: Iterable[str]
 ) -> sa.sql.dml.Insert:
     """INSERT that adds to the counting columns where the key exists already."""
-    keys = [column.name for column in table.primary_key.columns]
+    keys = [column.key for column in table.primary_key.columns]
     insert = (
         postgresql.insert(table)
         if connection.dialect.name == "postgresql"

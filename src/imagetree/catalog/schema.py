@@ -217,17 +217,18 @@ label = Table(
     CheckConstraint("state IN ('present', 'absent')", name="state"),
 )
 
-# xyxy in pixels of the image as shown, half-open floats.
+# xyxy in pixels of the image as shown, half-open floats. PostgreSQL keeps the names xmin and xmax
+# for itself, so the columns are called x_min ... in SQL and xmin ... everywhere else.
 box = Table(
     "box",
     metadata,
     Column("box_id", Id, primary_key=True),
     Column("image_id", Id, ForeignKey("image.image_id"), nullable=False),
     Column("wnid", Wnid, nullable=False),
-    Column("xmin", Float, nullable=False),
-    Column("ymin", Float, nullable=False),
-    Column("xmax", Float, nullable=False),
-    Column("ymax", Float, nullable=False),
+    Column("x_min", Float, nullable=False, key="xmin"),
+    Column("y_min", Float, nullable=False, key="ymin"),
+    Column("x_max", Float, nullable=False, key="xmax"),
+    Column("y_max", Float, nullable=False, key="ymax"),
     # 'drawn', 'verified' or 'refused'
     Column("state", String(16), nullable=False),
     Column("method", String(32), nullable=False, server_default="imported"),
@@ -235,7 +236,7 @@ box = Table(
     Column("at", Time, nullable=False),
     Index(None, "image_id"),
     Index(None, "wnid"),
-    CheckConstraint("xmax > xmin AND ymax > ymin", name="area"),
+    CheckConstraint("x_max > x_min AND y_max > y_min", name="area"),
     CheckConstraint("state IN ('drawn', 'verified', 'refused')", name="state"),
 )
 
@@ -291,10 +292,10 @@ release_box = Table(
     Column("sha256", Sha256, primary_key=True),
     Column("box_number", Integer, primary_key=True),
     Column("wnid", Wnid, nullable=False),
-    Column("xmin", Float, nullable=False),
-    Column("ymin", Float, nullable=False),
-    Column("xmax", Float, nullable=False),
-    Column("ymax", Float, nullable=False),
+    Column("x_min", Float, nullable=False, key="xmin"),
+    Column("y_min", Float, nullable=False, key="ymin"),
+    Column("x_max", Float, nullable=False, key="xmax"),
+    Column("y_max", Float, nullable=False, key="ymax"),
     Column("state", String(16), nullable=False),
 )
 

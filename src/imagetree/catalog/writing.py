@@ -90,7 +90,7 @@ def apply_change(
     connection: Connection, operation: str, table: sa.Table, rows: list[dict[str, Any]]
 ) -> None:
     """Makes one recorded change; the write path and the replay share it."""
-    keys = [column.name for column in table.primary_key.columns]
+    keys = [column.key for column in table.primary_key.columns]
     match operation:
         case "insert":
             connection.execute(sa.insert(table), rows)

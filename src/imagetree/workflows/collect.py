@@ -107,22 +107,25 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
     return result.as_dict()
 
 
-def plan(context: Context, params: Params) -> None:
-    """Raises what a collect would raise before its first image: open names, missing files.
+def plan(context: Context, params: Params) -> Params:
+    """The parameters with the layout guessed and the synset settled, ready for a job.
 
-    The command line calls it before it asks the job runner, so that questions come at once.
+    Raises what a collect would raise before its first image: open names, missing files. The
+    command line calls it before it asks the job runner, so that questions come at once.
     """
-    source = sources.make(context, params)
-    _class_wnids(context, source, params)
-    given = params.get("wnid")
-    if given:
+    layout = params.get("layout") or sources.guess_layout(params.get("location") or "")
+    settled: Params = {**params, "layout": layout}
+    if given := params.get("wnid"):
         found = context.taxonomy.lookup(given)
         if len(found) != 1:
             raise InvalidInput(
                 f"{given!r} names {len(found)} synsets: "
                 + "; ".join(f"{one.wnid} {one.name}: {one.gloss}" for one in found[:8]),
-                hint="Give the wnid.",
+                hint="Give the wnid." if found else "Look for it with: imagetree search",
             )
+        settled["wnid"] = found[0].wnid
+    _class_wnids(context, sources.make(context, settled), settled)
+    return settled
 
 
 def _class_wnids(context: Context, source: Source, params: Params) -> dict[str, str]:
@@ -287,8 +290,8 @@ class _Batches:
             prepared=prepared,
             wnid=wnid,
             claim=claim,
-            author=item.author,
-            licence=item.licence,
+            author=item.author or "",
+            licence=item.licence or "",
             retrieved_at=item.retrieved_at or now(),
         )
 

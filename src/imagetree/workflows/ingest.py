@@ -272,7 +272,9 @@ def add_claims(
     image_ids = sorted({image_id for image_id, _, _, _ in claims})
     labelled = _pairs(write.connection, schema.label, image_ids)
     proposed = _pairs(write.connection, schema.candidate, image_ids)
-    labels, candidates, ended = [], [], []
+    labels: list[dict[str, Any]] = []
+    candidates: list[dict[str, Any]] = []
+    ended: list[dict[str, Any]] = []
     for image_id, sha256, wnid, claim in claims:
         pair = (image_id, wnid)
         if pair in labelled:

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,11 +97,11 @@ def plan(
     entry = registry.entry(network)
     image_size = int(recipe.get("image_size") or _image_size(context, opened, network))
     options = dict(recipe.get("options") or {})
-    options.update({key: recipe[key] for key in entry.options if key in recipe})
+    options.update({key: recipe[key] for key in entry.options() if key in recipe})
     given = {
         key: value
         for key, value in recipe.items()
-        if key not in (*BUILD, *entry.options) and value is not None
+        if key not in (*BUILD, *entry.options()) and value is not None
     }
     settings = entry.default_recipe(image_size, len(opened.classes)) | given | {"seed": seed}
     settings = Recipe.of(settings).as_dict()
@@ -227,7 +226,7 @@ def _finish(
     n_parameters: int | None = None,
 ) -> None:
     with context.writing("run.finished") as write:
-        row = {"name": name, "state": state, "reason": reason, "finished_at": write.at}
+        row: dict[str, Any] = {"name": name, "state": state, "reason": reason, "finished_at": write.at}
         if seconds is not None:
             row |= {"seconds": seconds, "n_parameters": n_parameters}
         write.update(schema.run, [row])
@@ -410,13 +409,13 @@ def evaluate(
     build = {key: recipe.pop(key) for key in BUILD}
     loader = _loader(release, split, build, Recipe.of(recipe), training=False)
     evaluation = run_evaluation(network, loader, views=views, seed=seed, report=report)
-    kept = {
+    kept: dict[str, Any] = {
         "sha256": np.array([one.sha256 for one in release.images(split)]),
         "labels": evaluation.labels,
         "probabilities": evaluation.probabilities,
     }
     part = run.folder / f"predictions-{split}.part.npz"
-    np.savez(part, **kept)
+    np.savez(part, allow_pickle=False, **kept)
     part.replace(run.folder / f"predictions-{split}.npz")
     (run.folder / f"evaluation-{split}.json").write_text(
         json.dumps(evaluation.as_dict(), indent=1), encoding="utf-8"
@@ -521,9 +520,3 @@ def predict(context: Context, name: str, paths: Sequence[Path]) -> list[tuple[Gu
             raise NotFound(f"{path} cannot be read: {error.strerror}.") from error
         images.append(decode(data))
     return run_prediction(run.folder / "bundle", images)
-
-
-def age(run: Run) -> float:
-    """Seconds since a run was started."""
-    started = datetime.fromisoformat(run.started_at)
-    return (datetime.now(started.tzinfo) - started).total_seconds()

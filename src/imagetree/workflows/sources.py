@@ -24,7 +24,7 @@ from imagetree.workflows.context import Context
 IMAGE_ENDINGS = (".jpeg", ".jpg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 TAR_ENDINGS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 LIST_ENDINGS = (".txt", ".tsv")
-# How many folders, and files in each, a guess looks at: enough for any layout, quick on a slow disk.
+# How many folders, and files in each, a guess looks at: quick on a slow disk too.
 GUESS_ENTRIES = 2000
 # Lines of a list that a guess reads.
 GUESS_LINES = 20

@@ -324,7 +324,13 @@ def _split_order(release: Release) -> list[str]:
 
 
 def _loader(
-    release: Release, split: str, build: dict[str, Any], settings: Any, *, training: bool
+    release: Release,
+    split: str,
+    build: dict[str, Any],
+    settings: Any,
+    *,
+    training: bool,
+    views: int = 1,
 ) -> Any:
     return release.loader(
         split,
@@ -336,6 +342,7 @@ def _loader(
         crop_scale=settings.crop_scale,
         flip=settings.flip,
         resize_px=settings.resize_px,
+        views=views,
     )
 
 
@@ -407,7 +414,7 @@ def evaluate(
         )
     recipe = dict(run.recipe)
     build = {key: recipe.pop(key) for key in BUILD}
-    loader = _loader(release, split, build, Recipe.of(recipe), training=False)
+    loader = _loader(release, split, build, Recipe.of(recipe), training=False, views=views)
     evaluation = run_evaluation(network, loader, views=views, seed=seed, report=report)
     kept: dict[str, Any] = {
         "sha256": np.array([one.sha256 for one in release.images(split)]),
@@ -475,7 +482,7 @@ def figure(context: Context, name: str, *, split: str = "test", seed: int = 0) -
         sha256 = str(sha256s[i])
         rows.append(
             FigureRow(
-                image=decode(release.read(sha256)),
+                image=decode(release.image_bytes(sha256)),
                 truth=names[labels[i]],
                 guesses=[(names[j], float(probabilities[i, j])) for j in best],
             )

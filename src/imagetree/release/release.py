@@ -1,0 +1,126 @@
+"""`Release`: a frozen set of images with labels and splits, read from its manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from imagetree.core.errors import IntegrityFailure, NotFound
+from imagetree.release.loader import Loader
+from imagetree.release.manifest import manifest_id, read_manifest
+from imagetree.release.record import ReleaseImage
+
+
+class Release:
+    """One release. It never changes: its id is the hash of all that it says.
+
+    `classes` are wnids in the order of the labels' numbers (sorted), `class_names` their first
+    words; `fractions` are the shares that the splits were made by, `splits` the images in each.
+
+    Example:
+        release = db.release("v1")
+        for batch in release.loader("train", batch_size=256, image_size=224, seed=0):
+            batch.images, batch.labels
+    """
+
+    def __init__(
+        self,
+        name: str,
+        release_id: str,
+        *,
+        header: Mapping[str, Any],
+        records: tuple[ReleaseImage, ...],
+        read: Callable[[str], bytes],
+    ) -> None:
+        self.name = name
+        self.release_id = release_id
+        self.classes: tuple[str, ...] = tuple(one["wnid"] for one in header["classes"])
+        self.class_names: tuple[str, ...] = tuple(one["words"][0] for one in header["classes"])
+        self.fractions: dict[str, float] = dict(header["splits"])
+        self.seed: int = header["seed"]
+        self._records = records
+        self._read = read
+
+    @classmethod
+    def open(
+        cls, path: Path, *, name: str, release_id: str, read: Callable[[str], bytes]
+    ) -> Release:
+        """The release of a manifest; `read` gives an image's bytes by its SHA-256.
+
+        NotFound without the file; IntegrityFailure when it is not the one that was frozen.
+        """
+        lines = read_manifest(path)
+        header = next(lines)
+        records = tuple(ReleaseImage.of_line(one) for one in lines)
+        found = manifest_id(path)
+        if found != release_id:
+            raise IntegrityFailure(
+                f"The manifest of release {name} has the hash {found[:16]}, not {release_id[:16]}.",
+                hint=f"Bring {path} back from a backup.",
+            )
+        return cls(name, release_id, header=header, records=records, read=read)
+
+    @property
+    def n_images(self) -> int:
+        """Images in all splits."""
+        return len(self._records)
+
+    @cached_property
+    def splits(self) -> dict[str, int]:
+        """Images of each split, the largest share first."""
+        counts = Counter(one.split for one in self._records)
+        order = sorted(self.fractions, key=lambda name: (-self.fractions[name], name))
+        return {name: counts[name] for name in order}
+
+    def images(self, split: str | None = None) -> list[ReleaseImage]:
+        """The images of a split (of all without one), in the order of SHA-256; or NotFound."""
+        if split is None:
+            return list(self._records)
+        if split not in self.fractions:
+            raise NotFound(
+                f"Release {self.name} has no split {split!r}.",
+                hint=f"It has: {', '.join(self.splits)}.",
+            )
+        return [one for one in self._records if one.split == split]
+
+    def image_bytes(self, sha256: str) -> bytes:
+        """The untouched bytes of an image."""
+        return self._read(sha256)
+
+    def loader(self, split: str, *, training: bool | None = None, **options: Any) -> Loader:
+        """Batches of a split: numpy images and integer labels; see `Loader` for the options.
+
+        `training` (random crops and flips, shuffled) is by default what the split's name says:
+        true for names that begin with `train`. Images that only have absent labels are left out.
+        """
+        if training is None:
+            training = split.startswith("train")
+        return Loader(self.images(split), self.classes, self._read, training=training, **options)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The release as JSON takes it, without its images."""
+        return {
+            "name": self.name,
+            "release_id": self.release_id,
+            "seed": self.seed,
+            "n_images": self.n_images,
+            "splits": self.splits,
+            "fractions": self.fractions,
+            "classes": dict(zip(self.classes, self.class_names, strict=True)),
+        }
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{name} {n:,}" for name, n in self.splits.items())
+        shown = ", ".join(self.class_names[:5])
+        more = f" and {len(self.classes) - 5:,} more" if len(self.classes) > 5 else ""
+        return (
+            f"Release {self.name} ({self.release_id[:12]}), seed {self.seed}\n"
+            f"{self.n_images:,} images: {counts}\n"
+            f"{len(self.classes):,} classes: {shown}{more}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<imagetree.Release {self.name} {self.release_id[:12]}>"

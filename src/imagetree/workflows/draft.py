@@ -1,0 +1,141 @@
+"""What a release would hold if it were frozen now, read from the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from imagetree.catalog import schema
+from imagetree.core.errors import InvalidInput
+from imagetree.release.record import Box, Label, ReleaseImage
+from imagetree.release.splits import assign
+from imagetree.taxonomy.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What a release would hold, images in the order of SHA-256, splits still empty."""
+
+    classes: tuple[str, ...]
+    images: list[ReleaseImage]
+    centres: dict[str, str]
+
+
+def gather(connection: Connection, *, wnids: Sequence[str] | None, min_images: int) -> Draft:
+    """What is labelled now: with `wnids` those classes, else all with `min_images` images.
+
+    InvalidInput when that is nothing.
+    """
+    label, image = schema.label.c, schema.image.c
+    counts = {
+        row.wnid: row.n
+        for row in connection.execute(
+            sa.select(label.wnid, sa.func.count().label("n"))
+            .where(label.state == "present")
+            .group_by(label.wnid)
+        )
+    }
+    _refuse_empty(counts, wnids)
+    kept = {
+        wnid
+        for wnid, n in counts.items()
+        if n >= min_images and (wnids is None or wnid in set(wnids))
+    }
+    if not kept:
+        raise InvalidInput(
+            f"No class has {min_images} images.", hint="Ask for fewer with min_images."
+        )
+    dropped = counts.keys() - kept
+
+    def wanted(wnid: str) -> bool:
+        return wnid in kept if wnids is not None else wnid not in dropped
+
+    labels: dict[int, list[Label]] = {}
+    for row in connection.execute(sa.select(schema.label)):
+        if wanted(row.wnid):
+            labels.setdefault(row.image_id, []).append(
+                Label(row.wnid, row.state, row.confidence, row.method)
+            )
+    boxes: dict[int, list[Box]] = {}
+    for row in connection.execute(sa.select(schema.box).where(schema.box.c.state != "refused")):
+        if wanted(row.wnid):
+            boxes.setdefault(row.image_id, []).append(
+                Box(row.wnid, row.xmin, row.ymin, row.xmax, row.ymax, row.state)
+            )
+    rows = connection.execute(
+        sa.select(image.image_id, image.sha256, image.width_px, image.height_px, image.length)
+    ).all()
+    names = {row.image_id: row.sha256 for row in rows}
+    images = [
+        ReleaseImage(
+            sha256=row.sha256,
+            split="",
+            width_px=row.width_px,
+            height_px=row.height_px,
+            length=row.length,
+            labels=tuple(sorted(labels[row.image_id], key=lambda one: one.wnid)),
+            boxes=tuple(sorted(boxes.get(row.image_id, ()), key=_box_order)),
+        )
+        for row in rows
+        if row.image_id in labels
+    ]
+    images.sort(key=lambda one: one.sha256)
+    near = schema.near_duplicate.c
+    centres = {one.sha256: one.sha256 for one in images}
+    for image_id, centre_id in connection.execute(sa.select(near.image_id, near.centre_id)):
+        if names[image_id] in centres:
+            centres[names[image_id]] = names[centre_id]
+    return Draft(classes=tuple(sorted(kept)), images=images, centres=centres)
+
+
+def _box_order(box: Box) -> tuple[Any, ...]:
+    return (box.wnid, box.xmin, box.ymin, box.xmax, box.ymax, box.state)
+
+
+def _refuse_empty(counts: Mapping[str, int], wnids: Sequence[str] | None) -> None:
+    if not counts:
+        raise InvalidInput(
+            "There are no labelled images to release.",
+            hint="Collect a labelled source, such as an image folder, or confirm candidates.",
+        )
+    unknown = sorted(set(wnids or ()) - counts.keys())
+    if unknown or (wnids is not None and not wnids):
+        raise InvalidInput(
+            f"No image is labelled with {', '.join(unknown[:5]) or 'nothing'}.",
+            hint="Name synsets that have labelled images; see imagetree tree.",
+        )
+
+
+def refuse_nested(taxonomy: Taxonomy, classes: Sequence[str]) -> None:
+    """Returns nothing; InvalidInput, naming the pairs, when a class is above another."""
+    pairs = taxonomy.nested(classes)
+    if pairs:
+        shown = "; ".join(
+            f"{taxonomy[above].name} ({above}) is above {taxonomy[below].name} ({below})"
+            for above, below in pairs[:5]
+        )
+        more = f"; and {len(pairs) - 5:,} more pairs" if len(pairs) > 5 else ""
+        raise InvalidInput(
+            f"Classes must not lie under one another: {shown}{more}.",
+            hint="Name the classes that you want with wnids, or pass allow_nested.",
+        )
+
+
+def with_splits(draft: Draft, *, split: Mapping[str, float], seed: int) -> list[ReleaseImage]:
+    """The draft's images with their splits, without those that the shares leave over."""
+    found = assign(
+        draft.centres,
+        {one.sha256: one.present for one in draft.images},
+        splits=split,
+        seed=seed,
+    )
+    images = [replace(one, split=found[one.sha256]) for one in draft.images if one.sha256 in found]
+    if not images:
+        raise InvalidInput(
+            "The shares of the splits are too small for a single image.", hint="Give larger ones."
+        )
+    return images

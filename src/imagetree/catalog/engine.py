@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,10 +23,9 @@ def sqlite_module() -> ModuleType:
     writers (fixed in 3.51.3); the wheel of `pysqlite3` brings its own, newer library.
     """
     try:
-        import pysqlite3.dbapi2 as module
+        return importlib.import_module("pysqlite3.dbapi2")
     except ImportError:  # no wheel for this machine: Python's own
-        import sqlite3 as module  # type: ignore[no-redef]
-    return module
+        return importlib.import_module("sqlite3")
 
 
 def sqlite_version() -> str:

@@ -41,7 +41,9 @@ def read_stats(engine: Engine) -> Stats:
     with engine.connect() as connection:
 
         def number(table: sa.Table) -> int:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+            return int(
+                connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            )
 
         sums = connection.execute(
             sa.select(

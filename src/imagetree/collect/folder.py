@@ -47,11 +47,10 @@ def _folder(path: Path) -> Path:
 def _refused(root: Path, relative: Path) -> Rejected | None:
     """The reject for a link that leads out of the folder or nowhere, or for a special file."""
     path = root / relative
-    target = path.resolve()
-    if path.is_symlink() and not target.is_relative_to(root.resolve()):
+    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
         reason = "a symbolic link that leads out of the folder"
         return Rejected(location=str(path), code="unsafe_link", reason=reason)
-    if not target.is_file():
+    if not path.is_file():
         reason = "not a regular file"
         return Rejected(location=str(path), code="not_a_file", reason=reason)
     return None

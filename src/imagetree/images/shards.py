@@ -71,8 +71,10 @@ def _header(name: str, length: int, *, mtime: int = 0) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
-def scan(path: Path) -> Iterator[Member]:
+def scan(path: Path, *, start: int = 0) -> Iterator[Member]:
     """The whole members of a shard in order; ends quietly before a torn tail.
+
+    `start` is the byte where a member's header is known to begin.
 
     Example:
         >>> list(scan(Path("shards/images-000000.tar")))  # doctest: +SKIP
@@ -82,7 +84,7 @@ def scan(path: Path) -> Iterator[Member]:
     except FileNotFoundError as error:
         raise NotFound(f"There is no shard {path}.") from error
     with file:
-        size, start = os.fstat(file.fileno()).st_size, 0
+        size = os.fstat(file.fileno()).st_size
         while start + BLOCK <= size:
             file.seek(start)
             try:
@@ -103,9 +105,9 @@ def scan(path: Path) -> Iterator[Member]:
             start = end
 
 
-def _end_of_members(path: Path) -> int:
-    end = 0
-    for member in scan(path):
+def _end_of_members(path: Path, start: int = 0) -> int:
+    end = min(start, path.stat().st_size)
+    for member in scan(path, start=start):
         end = member.place.offset + _padded(member.place.length)
     return end
 
@@ -229,9 +231,11 @@ class ShardWriter:
         # A batch may have rolled over before its rows were committed: look back to the first
         # shard that the catalog knows.
         for path in reversed(paths):
-            known = catalogued_end(path.name)
-            for member in scan(path):
-                if member.sha256 and not member.removed and member.place.offset >= known:
+            # Batches open a writer each: a look at the whole shard would make collecting slower
+            # with every image, so what is catalogued already is left to `imagetree check`.
+            known = _padded(catalogued_end(path.name))
+            for member in scan(path, start=known):
+                if member.sha256 and not member.removed:
                     data = read_member(path.parent, member.place)
                     if hashlib.sha256(data).hexdigest() == member.sha256:
                         self._adopted[member.sha256] = member.place
@@ -240,8 +244,8 @@ class ShardWriter:
         if paths and _is_sealed(paths[-1]):
             self._number += 1
         self._open()
-        whole = _end_of_members(self._path)
         known = _padded(catalogued_end(self._path.name))
+        whole = _end_of_members(self._path, known)
         if whole < known:
             raise IntegrityFailure(
                 f"{self._path.name} is damaged at byte {whole}, before catalogued images end "

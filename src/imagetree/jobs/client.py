@@ -160,12 +160,12 @@ class JobClient:
 
     def get(self, job_id: str) -> Job:
         """One job; NotFound when there is none of that id."""
-        found = self._list(workflow_ids=[job_id]) if self.exists() else []
+        found: list[Job] = self._list(workflow_ids=[job_id]) if self.exists() else []
         if not found:
             raise NotFound(f"No job {job_id}.", hint=f"imagetree jobs list {self._folder}")
         return found[0]
 
-    def list(self, *, limit: int = 50) -> list[Job]:
+    def newest(self, *, limit: int = 50) -> list[Job]:
         """The newest jobs, newest first."""
         return self._list(limit=limit, sort_desc=True) if self.exists() else []
 
@@ -174,7 +174,7 @@ class JobClient:
         return [self._job(status) for status in statuses]
 
     def _job(self, status: Any) -> Job:
-        args = (status.input or {}).get("args", ()) or ("", {})
+        args: Any = (status.input or {}).get("args", ()) or ("", {})
         output = status.output if isinstance(status.output, dict) else {}
         error = output.get("error")
         state = _STATES.get(status.status, "running")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 FILE_NAME = "jobs.lock"
+PROBE_S = 0.5
 
 
 class RunnerLock:
@@ -21,9 +23,7 @@ class RunnerLock:
     def acquire(self) -> bool:
         """Whether the lock was free and is now ours."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock_within(handle, PROBE_S):
             os.close(handle)
             return False
         self._handle = handle
@@ -46,6 +46,19 @@ class RunnerLock:
         data = json.dumps(table).encode()
         os.pwrite(self._handle, data, 0)
         os.ftruncate(self._handle, len(data))
+
+
+def _lock_within(handle: int, seconds: float) -> bool:
+    """Whether the lock could be had; waits a moment, since clients look at it by locking too."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
 
 
 def holder(folder: Path) -> dict[str, Any] | None:

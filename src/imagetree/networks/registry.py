@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from imagetree.core.errors import InvalidInput
@@ -127,3 +128,10 @@ def build(
 def default_recipe(name: str, *, image_size: int, n_classes: int) -> dict[str, Any]:
     """The recipe of `entry(name)`, as a dict of `train.recipe.Recipe` fields."""
     return entry(name).default_recipe(image_size, n_classes)
+
+
+def build_seeded(name: str, *, seed: int, **options: Any) -> nn.Module:
+    """A network whose first weights follow from the seed; the global generator is untouched."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build(name, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -45,7 +46,9 @@ class Context:
         if self.settings.wordnet and not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             build_wordnet_file(
-                find_wordnet(self.settings.wordnet_folder), file, report=self._report
+                find_wordnet(self.settings.wordnet_folder, cache=self.settings.cache_folder),
+                file,
+                report=self._report,
             )
         own = read_tree(self.settings.tree_file) if self.settings.tree_file else None
         if not self.settings.wordnet:
@@ -87,7 +90,7 @@ class Context:
             "thumb_offset",
         )
 
-    def _end(self, statement: sa.Select[tuple[int, int]], offset: str) -> int:
+    def _end(self, statement: sa.Select[Any], offset: str) -> int:
         with self.engine.connect() as connection:
             row = connection.execute(
                 statement.order_by(schema.image.c[offset].desc()).limit(1)

@@ -275,11 +275,11 @@ def add_claims(
     labels: list[dict[str, Any]] = []
     candidates: list[dict[str, Any]] = []
     ended: list[dict[str, Any]] = []
-    for image_id, sha256, wnid, claim in claims:
+    for image_id, sha256, wnid, kind in claims:
         pair = (image_id, wnid)
         if pair in labelled:
             continue
-        if claim == "label":
+        if kind == "label":
             labels.append(
                 {
                     "image_id": image_id,

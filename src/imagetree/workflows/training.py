@@ -226,7 +226,12 @@ def _finish(
     n_parameters: int | None = None,
 ) -> None:
     with context.writing("run.finished") as write:
-        row: dict[str, Any] = {"name": name, "state": state, "reason": reason, "finished_at": write.at}
+        row: dict[str, Any] = {
+            "name": name,
+            "state": state,
+            "reason": reason,
+            "finished_at": write.at,
+        }
         if seconds is not None:
             row |= {"seconds": seconds, "n_parameters": n_parameters}
         write.update(schema.run, [row])
@@ -236,8 +241,6 @@ def _finish(
 def _train(
     context: Context, params: Params, report: Report, should_stop: Callable[[], bool]
 ) -> dict[str, Any]:
-    import torch
-
     from imagetree.networks import bundle, registry
     from imagetree.train.loop import train as run_loop
     from imagetree.train.recipe import Recipe
@@ -250,15 +253,14 @@ def _train(
     folder = context.settings.runs_folder / params["name"]
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with torch.random.fork_rng():
-        torch.manual_seed(params["seed"])
-        network = registry.build(
-            params["network"],
-            n_classes=len(release.classes),
-            image_size=build["image_size"],
-            channels=build["channels"],
-            **build["options"],
-        )
+    network = registry.build_seeded(
+        params["network"],
+        seed=params["seed"],
+        n_classes=len(release.classes),
+        image_size=build["image_size"],
+        channels=build["channels"],
+        **build["options"],
+    )
     loaders = [
         _loader(release, split, build, settings, training=split == first)
         for split in (first, *others[:1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -9,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from imagetree.collect.folder import as_wnid
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
@@ -21,10 +23,69 @@ class ArchiveLimits:
 
     max_members: int = 20_000_000
     max_member_bytes: int = 200_000_000
+    max_total_bytes: int = 4_000_000_000_000
+    # Expanded bytes over packed ones, for a member and, from 1 GB on, for the whole.
     max_ratio: int = 200
 
 
 DEFAULT_LIMITS = ArchiveLimits()
+# A whole archive may expand to this without being asked for its ratio.
+FREE_BYTES = 1_000_000_000
+# A header that holds long names or comments; more than this is held in memory by nobody.
+MAX_HEADER_BYTES = 1_000_000
+_TAR_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+_ZIP_DAMAGE = (
+    zipfile.BadZipFile,
+    RuntimeError,  # wants a password; NotImplementedError, its child: packed in an unknown way
+    EOFError,
+    OSError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
+class _Header(tarfile.TarInfo):
+    """A tar header that is refused where the standard reader would trust it or end silently."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+        """The header in 512 bytes; ReadError for a damaged one and for a bomb of a header."""
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"damaged header: {error}") from error
+        if not header.isfile() and not header.isdir() and header.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
+        return header
+
+
+class _Budget:
+    """Counts what an archive expands to; InvalidInput when that is beyond the limits."""
+
+    def __init__(self, path: Path, limits: ArchiveLimits) -> None:
+        self._path, self._limits = path, limits
+        self._packed_bytes = path.stat().st_size
+        self._n_members = 0
+        self._total_bytes = 0
+
+    def spend(self, size_bytes: int) -> None:
+        """Counts one more member."""
+        self._n_members += 1
+        self._total_bytes += size_bytes
+        limits = self._limits
+        if self._n_members > limits.max_members:
+            raise InvalidInput(f"{self._path} has over {limits.max_members:,} members.")
+        if self._total_bytes > limits.max_total_bytes:
+            raise InvalidInput(f"{self._path} expands to over {limits.max_total_bytes:,} bytes.")
+        if self._total_bytes > max(FREE_BYTES, limits.max_ratio * self._packed_bytes):
+            raise InvalidInput(
+                f"{self._path} expands to over {limits.max_ratio} times its size, as no archive "
+                "of photos does.",
+                hint="Unpack it by hand where it can be trusted, and collect the folder.",
+            )
 
 
 class ArchiveFolder:
@@ -41,17 +102,36 @@ class ArchiveFolder:
         self._zip = zipfile.is_zipfile(path)
         if not self._zip and not tarfile.is_tarfile(path):
             raise InvalidInput(f"{path} is neither a tar nor a zip archive.")
+        if self._zip:
+            self._open_zip().close()
+
+    def _open_zip(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self._path)
+        except _ZIP_DAMAGE as error:
+            raise InvalidInput(
+                f"{self._path} is a damaged zip archive: {error}.",
+                hint="Get it again, or mend it with: zip -FF",
+            ) from error
+
+    def _open_tar(self) -> tarfile.TarFile:
+        return tarfile.open(self._path, "r|*", tarinfo=_Header)
 
     def _names(self) -> set[str]:
         """Top folders of the safe members; reads the archive's headers once."""
+        names: set[str] = set()
+        budget = _Budget(self._path, self._limits)
         if self._zip:
-            with zipfile.ZipFile(self._path) as archive:
-                names = archive.namelist()
+            with self._open_zip() as archive:
+                names = {info.filename for info in archive.infolist() if not info.is_dir()}
         else:
             try:
-                with tarfile.open(self._path, "r|*") as tar:
-                    names = [info.name for info in tar if info.isfile()]
-            except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+                with self._open_tar() as tar:
+                    for info in tar:
+                        budget.spend(info.size)
+                        if info.isfile():
+                            names.add(str(_path(info.name).parent / "x"))
+            except _TAR_DAMAGE as error:
                 raise InvalidInput(f"{self._path} cannot be read to its end: {error}.") from error
         paths = [_path(name) for name in names if not _unsafe(name)]
         return {path.parts[0] for path in paths if len(path.parts) > 1}
@@ -66,9 +146,7 @@ class ArchiveFolder:
 
     def items(self, *, skip: Skip = skip_nothing) -> Iterator[Item | Rejected]:
         """The members in the archive's order; unsafe ones as rejects."""
-        for number, one in enumerate(self._zipped() if self._zip else self._tarred()):
-            if number >= self._limits.max_members:
-                raise InvalidInput(f"{self.location} has over {number:,} members.")
+        for one in self._zipped() if self._zip else self._tarred():
             if isinstance(one, Rejected) or not skip(one.key):
                 yield one
 
@@ -97,10 +175,12 @@ class ArchiveFolder:
 
     def _tarred(self) -> Iterator[Item | Rejected]:
         name = ""
+        budget = _Budget(self._path, self._limits)
         try:
-            with tarfile.open(self._path, "r|*") as tar:
+            with self._open_tar() as tar:
                 for info in tar:
                     name = info.name
+                    budget.spend(info.size)
                     if info.isdir() or _path(name).name.startswith("."):
                         continue
                     if not info.isfile():
@@ -111,13 +191,15 @@ class ArchiveFolder:
                     else:
                         file = tar.extractfile(info)
                         yield self._item(name, file.read() if file else b"")
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        except _TAR_DAMAGE as error:
             yield self._reject(name, "damaged_archive", f"nothing after it can be read: {error}")
 
     def _zipped(self) -> Iterator[Item | Rejected]:
-        with zipfile.ZipFile(self._path) as archive:
+        budget = _Budget(self._path, self._limits)
+        with self._open_zip() as archive:
             for info in archive.infolist():
                 name = info.filename
+                budget.spend(info.file_size)
                 if info.is_dir() or _path(name).name.startswith("."):
                     continue
                 if stat.S_ISLNK(info.external_attr >> 16):
@@ -129,7 +211,7 @@ class ArchiveFolder:
                 else:
                     try:
                         yield self._item(name, archive.read(info))
-                    except (zipfile.BadZipFile, RuntimeError, OSError, zlib.error) as error:
+                    except _ZIP_DAMAGE as error:
                         yield self._reject(name, "damaged_archive", str(error))
 
 

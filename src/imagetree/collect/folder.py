@@ -13,6 +13,8 @@ from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
 from imagetree.core.errors import InvalidInput, NotFound
 
 WNID = re.compile(r"n\d{8}")
+# Folders above the class folders, as other tools lay out what they have split already.
+SPLITS = frozenset({"train", "val", "valid", "validation", "test"})
 
 
 def as_wnid(name: str) -> str | None:
@@ -57,7 +59,12 @@ def _refused(root: Path, relative: Path) -> Rejected | None:
 
 
 class ImageFolder:
-    """One sub-folder a class, named by wnid or word; files deeper down belong to the top one."""
+    """One sub-folder a class, named by wnid or word; files deeper down belong to the top one.
+
+    Class folders may lie one level down, under `train`, `val` and `test`. That is so when all
+    top folders have such names and there are two or more, or the folders in the one are all
+    wnids: a lone `train` of other folders may well be a class of locomotives.
+    """
 
     kind = "folder"
 
@@ -81,15 +88,30 @@ class ImageFolder:
         """How many files there are."""
         return len(self._paths)
 
+    @cached_property
+    def _depth(self) -> int:
+        """How many folders lie above the class folders: 1 where there are splits, else 0."""
+        nested = [path.parts for path in self._paths if len(path.parts) > 1]
+        tops = {parts[0] for parts in nested}
+        inner = {parts[1] for parts in nested if len(parts) > 2}
+        if not inner or not tops <= SPLITS:
+            return 0
+        return int(len(tops) > 1 or all(as_wnid(name) for name in inner))
+
+    def _class(self, path: Path) -> str | None:
+        """The class folder that a file lies in, if it lies in one."""
+        depth = self._depth
+        return path.parts[depth] if len(path.parts) > depth + 1 else None
+
     def labels(self) -> set[str]:
-        """Names of the sub-folders that hold files and are not wnids."""
-        tops = {path.parts[0] for path in self._paths if len(path.parts) > 1}
-        return {name for name in tops if not as_wnid(name)}
+        """Names of the class folders that hold files and are not wnids."""
+        names = {self._class(path) for path in self._paths}
+        return {name for name in names if name and not as_wnid(name)}
 
     def wnids(self) -> set[str]:
-        """Names of the sub-folders that are wnids."""
-        tops = {path.parts[0] for path in self._paths if len(path.parts) > 1}
-        return {name for name in tops if as_wnid(name)}
+        """Names of the class folders that are wnids."""
+        names = {self._class(path) for path in self._paths}
+        return {name for name in names if name and as_wnid(name)}
 
     def items(self, *, skip: Skip = skip_nothing) -> Iterator[Item | Rejected]:
         """The files, folder by folder in sorted order."""
@@ -99,11 +121,10 @@ class ImageFolder:
                 continue
             if refused := _refused(self._root, relative):
                 yield refused
-            elif len(relative.parts) == 1:
+            elif not (top := self._class(relative)):
                 reason = "lies beside the class folders, not in one"
                 yield Rejected(location=str(path), code="no_class", reason=reason)
             else:
-                top = relative.parts[0]
                 yield Item(
                     key=key,
                     location=str(path),

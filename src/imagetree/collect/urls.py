@@ -17,7 +17,7 @@ import re
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -272,7 +272,7 @@ def _fetch_all(urls: list[str], fetcher: Fetcher, spool: _Spool, *, n_threads: i
     with ThreadPoolExecutor(max_workers=n_threads) as pool:
         done = [pool.submit(work) for _ in range(min(n_threads, len(queue)))]
         try:
-            for one in done:
+            for one in wait(done, return_when=FIRST_EXCEPTION).done:
                 one.result()
         except BaseException:
             # The other threads end at their next request, unless they stand in one.

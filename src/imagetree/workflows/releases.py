@@ -326,7 +326,7 @@ def _differing_rows(pieces: Pieces, info: ReleaseInfo, images: Sequence[ReleaseI
         for table, rows in _rows(info.name, images).items():
             stored = connection.execute(sa.select(table).where(table.c.release == info.name))
             have = {tuple(row) for row in stored}
-            want = {tuple(row[column.name] for column in table.columns) for row in rows}
+            want = {tuple(row[column.key] for column in table.columns) for row in rows}
             for text, differing in (
                 ("are not in the manifest", have - want),
                 ("of the manifest are missing", want - have),

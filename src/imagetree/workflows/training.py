@@ -342,6 +342,8 @@ def _loader(
         seed=settings.seed,
         training=training,
         crop_scale=settings.crop_scale,
+        # A recipe that asks for crops means them for scans of any size.
+        crop=True if training and settings.crop_scale[0] < 1 else None,
         flip=settings.flip,
         resize_px=settings.resize_px,
         views=views,

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Any, Self
 
 from imagetree.collect.folder import as_wnid
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
@@ -33,6 +33,15 @@ DEFAULT_LIMITS = ArchiveLimits()
 FREE_BYTES = 1_000_000_000
 # A header that holds long names or comments; more than this is held in memory by nobody.
 MAX_HEADER_BYTES = 1_000_000
+_HEADER_TYPES = frozenset(
+    {
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    }
+)
 _TAR_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 _ZIP_DAMAGE = (
     zipfile.BadZipFile,
@@ -49,7 +58,7 @@ class _Header(tarfile.TarInfo):
     """A tar header that is refused where the standard reader would trust it or end silently."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: Any, errors: str) -> Self:
         """The header in 512 bytes; ReadError for a damaged one and for a bomb of a header."""
         try:
             header = super().frombuf(buf, encoding, errors)
@@ -57,7 +66,7 @@ class _Header(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"damaged header: {error}") from error
-        if not header.isfile() and not header.isdir() and header.size > MAX_HEADER_BYTES:
+        if header.type in _HEADER_TYPES and header.size > MAX_HEADER_BYTES:
             raise tarfile.ReadError(f"a header of {header.size:,} bytes")
         return header
 

@@ -231,7 +231,12 @@ def test_private_addresses_are_refused_unless_allowed(server: Server, tmp_path: 
     assert [found[url] for url in urls[:2]] == ["private_address"] * 2
     assert not server.seen
     allowed = codes(
-        listed(tmp_path, ["more\thttp://[", *lines[:2]], allowed_networks=(), allow_private=True)
+        listed(
+            tmp_path,
+            ["more\thttp://user:secret@example.org/a", *lines[:2]],
+            allowed_networks=(),
+            allow_private=True,
+        )
     )
     assert list(allowed.values()) == ["bad_url", "stored", "stored"]
     assert f"localhost:{port}" in server.hosts

@@ -121,12 +121,13 @@ class Pixels:
         pixels = kept.pixels
         mirrored = generator.random() < 0.5
         if kept.crop:
-            box = random_box(
+            left, top, right, bottom = random_box(
                 generator, width=pixels.shape[1], height=pixels.shape[0], scale=self.crop_scale
             )
-            image = Image.fromarray(pixels if self.channels == 3 else pixels[:, :, 0])
+            part = np.ascontiguousarray(pixels[top:bottom, left:right])
+            image = Image.fromarray(part if self.channels == 3 else part[:, :, 0])
             size = (self.image_size, self.image_size)
-            pixels = self._array(image.resize(size, Image.Resampling.BILINEAR, box=box))
+            pixels = self._array(_resized(image, size))
         out[...] = pixels[:, ::-1] if kept.flip and mirrored else pixels
 
     def _array(self, image: Image.Image) -> NDArray[np.uint8]:

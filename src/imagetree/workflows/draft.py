@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,42 +30,21 @@ def gather(connection: Connection, *, wnids: Sequence[str] | None, min_images: i
 
     InvalidInput when that is nothing.
     """
-    label, image = schema.label.c, schema.image.c
-    counts = {
-        row.wnid: row.n
-        for row in connection.execute(
-            sa.select(label.wnid, sa.func.count().label("n"))
-            .where(label.state == "present")
-            .group_by(label.wnid)
-        )
-    }
+    label, image, near = schema.label.c, schema.image.c, schema.near_duplicate.c
+    present = sa.select(label.wnid, sa.func.count()).where(label.state == "present")
+    counts = {row[0]: row[1] for row in connection.execute(present.group_by(label.wnid))}
     _refuse_empty(counts, wnids)
-    kept = {
-        wnid
-        for wnid, n in counts.items()
-        if n >= min_images and (wnids is None or wnid in set(wnids))
-    }
+    asked = counts.keys() if wnids is None else set(wnids)
+    kept = {wnid for wnid in asked if counts[wnid] >= min_images}
     if not kept:
         raise InvalidInput(
             f"No class has {min_images} images.", hint="Ask for fewer with min_images."
         )
-    dropped = counts.keys() - kept
-
-    def wanted(wnid: str) -> bool:
-        return wnid in kept if wnids is not None else wnid not in dropped
-
-    labels: dict[int, list[Label]] = {}
-    for row in connection.execute(sa.select(schema.label)):
-        if wanted(row.wnid):
-            labels.setdefault(row.image_id, []).append(
-                Label(row.wnid, row.state, row.confidence, row.method)
-            )
-    boxes: dict[int, list[Box]] = {}
-    for row in connection.execute(sa.select(schema.box).where(schema.box.c.state != "refused")):
-        if wanted(row.wnid):
-            boxes.setdefault(row.image_id, []).append(
-                Box(row.wnid, row.xmin, row.ymin, row.xmax, row.ymax, row.state)
-            )
+    # Verified absences of synsets that nothing shows stay, unless classes were named.
+    left_out = counts.keys() - kept
+    only = None if wnids is None else kept
+    labels = _labels(connection, left_out=left_out, only=only)
+    boxes = _boxes(connection, left_out=left_out, only=only)
     rows = connection.execute(
         sa.select(image.image_id, image.sha256, image.width_px, image.height_px, image.length)
     ).all()
@@ -84,12 +63,40 @@ def gather(connection: Connection, *, wnids: Sequence[str] | None, min_images: i
         if row.image_id in labels
     ]
     images.sort(key=lambda one: one.sha256)
-    near = schema.near_duplicate.c
     centres = {one.sha256: one.sha256 for one in images}
     for image_id, centre_id in connection.execute(sa.select(near.image_id, near.centre_id)):
         if names[image_id] in centres:
             centres[names[image_id]] = names[centre_id]
     return Draft(classes=tuple(sorted(kept)), images=images, centres=centres)
+
+
+def _wanted(wnid: str, left_out: Set[str], only: Set[str] | None) -> bool:
+    return wnid not in left_out and (only is None or wnid in only)
+
+
+def _labels(
+    connection: Connection, *, left_out: Set[str], only: Set[str] | None
+) -> dict[int, list[Label]]:
+    found: dict[int, list[Label]] = {}
+    for row in connection.execute(sa.select(schema.label)):
+        if _wanted(row.wnid, left_out, only):
+            one = Label(row.wnid, row.state, row.confidence, row.method)
+            found.setdefault(row.image_id, []).append(one)
+    return found
+
+
+def _boxes(
+    connection: Connection, *, left_out: Set[str], only: Set[str] | None
+) -> dict[int, list[Box]]:
+    box = schema.box.c
+    corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+    statement = sa.select(box.image_id, box.wnid, *corners, box.state)
+    found: dict[int, list[Box]] = {}
+    for image_id, *fields in connection.execute(statement.where(box.state != "refused")):
+        one = Box(*fields)
+        if _wanted(one.wnid, left_out, only):
+            found.setdefault(image_id, []).append(one)
+    return found
 
 
 def _box_order(box: Box) -> tuple[Any, ...]:

@@ -111,6 +111,9 @@ class Fetcher:
             if failure.code == "unknown_host":
                 self._unknown[url.host] = failure.reason
             raise
+        finally:
+            # So that a slow server gets its pause too.
+            self._rest(url.host)
 
     def _body(self, response: httpx.Response, deadline: float) -> bytes:
         limit = self._limits.max_bytes
@@ -139,6 +142,12 @@ class Fetcher:
             turn = max(time.monotonic(), self._next_at.get(host, 0.0))
             self._next_at[host] = turn + self._limits.per_host_interval_s
         self._pause(turn - time.monotonic())
+
+    def _rest(self, host: str) -> None:
+        """Counts the host's pause from now, unless others wait for longer already."""
+        with self._lock:
+            earliest = time.monotonic() + self._limits.per_host_interval_s
+            self._next_at[host] = max(earliest, self._next_at.get(host, 0.0))
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(max(0.0, seconds)):

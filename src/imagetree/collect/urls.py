@@ -96,8 +96,12 @@ class UrlList:
         if not path.is_file():
             raise NotFound(f"There is no file {path}.", hint="Check the path.")
         self._path, self._spool_root = path, spool
-        self._gate = Gate(allow_private=allow_private, allowed_networks=allowed_networks)
+        networks = sorted(allowed_networks)
+        gate = Gate(allow_private=allow_private, allowed_networks=networks)
         self._limits = limits or FetchLimits()
+        self._rules = f"{allow_private} {networks} {self._limits.max_bytes}"
+        # One for all, so that a host is not asked too often by two.
+        self._fetcher = Fetcher(gate, self._limits)
         self._n_threads = n_threads
         self.location = str(path)
 
@@ -146,13 +150,9 @@ class UrlList:
         """The images in the list's order, after the whole list was fetched."""
         wanted = [one for one in self._lines if isinstance(one, Rejected) or not skip(one.name)]
         spool = _Spool(self._folder())
-        fetcher = Fetcher(self._gate, self._limits)
-        try:
-            urls = dict.fromkeys(one.url for one in wanted if isinstance(one, Line))
-            missing = [url for url in urls if not spool.is_settled(url)]
-            _fetch_all(missing, fetcher, spool, n_threads=self._n_threads)
-        finally:
-            fetcher.close()
+        urls = dict.fromkeys(one.url for one in wanted if isinstance(one, Line))
+        missing = [url for url in urls if not spool.is_settled(url)]
+        _fetch_all(missing, self._fetcher, spool, n_threads=self._n_threads)
         copies = Counter(spool.outcomes[url].sha256 for url in urls)
         told: set[str] = set()
         for one in wanted:
@@ -167,6 +167,7 @@ class UrlList:
                 yield Rejected(location=location, code=outcome.code, reason=outcome.reason)
             elif copies[outcome.sha256] >= PLACEHOLDER_URLS:
                 reason = f"the same bytes came from {copies[outcome.sha256]} URLs of the list"
+                spool.drop(one.url)
                 yield Rejected(location=location, code="placeholder", reason=reason)
             else:
                 yield Item(
@@ -179,8 +180,10 @@ class UrlList:
                 )
 
     def _folder(self) -> Path:
-        """A list's own folder in the spool: the same content goes on, other content does not."""
-        return self._spool_root / hashlib.sha256(self._path.read_bytes()).hexdigest()[:16]
+        """The list's own folder in the spool: the same content under the same rules goes on."""
+        digest = hashlib.sha256(self._path.read_bytes())
+        digest.update(self._rules.encode())
+        return self._spool_root / digest.hexdigest()[:16]
 
     def _reader(self, url: str, spool: _Spool) -> Callable[[], bytes]:
         """Reads an image out of the spool; fetches it anew when it left that already.
@@ -192,13 +195,10 @@ class UrlList:
             data = spool.take(url)
             if data is not None:
                 return data
-            fetcher = Fetcher(self._gate, self._limits)
             try:
-                return fetcher.fetch(url)
+                return self._fetcher.fetch(url)
             except FetchFailure as failure:
                 raise ExternalFailure(f"{url}: {failure.code}, {failure.reason}.") from failure
-            finally:
-                fetcher.close()
 
         return read
 
@@ -249,8 +249,12 @@ class _Spool:
             data = self._file(url).read_bytes()
         except FileNotFoundError:
             return None
-        self._file(url).unlink(missing_ok=True)
+        self.drop(url)
         return data
+
+    def drop(self, url: str) -> None:
+        """Lets go of the bytes of a URL."""
+        self._file(url).unlink(missing_ok=True)
 
     def _file(self, url: str) -> Path:
         return self._folder / hashlib.sha256(url.encode()).hexdigest()
@@ -275,7 +279,7 @@ def _fetch_all(urls: list[str], fetcher: Fetcher, spool: _Spool, *, n_threads: i
             for one in wait(done, return_when=FIRST_EXCEPTION).done:
                 one.result()
         except BaseException:
-            # The other threads end at their next request, unless they stand in one.
+            # The other threads end with the request that they stand in.
             queue.clear()
             fetcher.close()
             raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,14 +23,15 @@ from imagetree.collect.urls import UrlList
 from imagetree.core.errors import InvalidInput, NotFound
 
 QUICK = FetchLimits(
-    timeout_s=0.4,
-    total_timeout_s=1.0,
+    timeout_s=10.0,
+    total_timeout_s=20.0,
     max_bytes=200_000,
     per_host_interval_s=0.0,
     n_attempts=3,
     backoff_s=0.01,
     max_wait_s=0.3,
 )
+IMPATIENT = replace(QUICK, timeout_s=0.3, total_timeout_s=0.5)
 JPEG = b"\xff\xd8\xff\xe0 not a whole photo, but bytes of their own: "
 
 
@@ -138,7 +141,8 @@ def listed(tmp_path: Path, lines: list[str], **options: Any) -> UrlList:
     path = tmp_path / "urls.txt"
     path.write_text("\n".join(lines) + "\n")
     options.setdefault("allowed_networks", ["127.0.0.1/32"])
-    return UrlList(path, spool=tmp_path / "spool", limits=QUICK, **options)
+    options.setdefault("limits", QUICK)
+    return UrlList(path, spool=tmp_path / "spool", **options)
 
 
 def codes(source: UrlList) -> dict[str, str]:
@@ -174,7 +178,9 @@ def test_each_misbehaviour_has_its_code(
     path: str, code: str, n_requests: int, server: Server, tmp_path: Path
 ) -> None:
     url = server.url + path
-    assert codes(listed(tmp_path, [f"n02084071_1\t{url}"])) == {url: code}
+    limits = IMPATIENT if code == "timeout" else QUICK
+    source = listed(tmp_path, [f"n02084071_1\t{url}"], limits=limits)
+    assert codes(source) == {url: code}
     assert server.seen[path] == n_requests
 
 
@@ -216,6 +222,9 @@ def test_placeholders_are_rejected_from_the_first_on(server: Server, tmp_path: P
     lines.insert(2, f"n02084071_9\t{server.url}/ok/9")
     found = list(codes(listed(tmp_path, lines)).values())
     assert found == ["placeholder", "placeholder", "stored", "placeholder", "placeholder"]
+    assert [
+        one.name for one in (tmp_path / "spool").glob("*/*") if one.name != "outcomes.jsonl"
+    ] == [hashlib.sha256(f"{server.url}/ok/9".encode()).hexdigest()]
     # Two copies are two mirrors, not a placeholder.
     assert set(codes(listed(tmp_path, lines[:2])).values()) == {"stored"}
 
@@ -240,6 +249,9 @@ def test_private_addresses_are_refused_unless_allowed(server: Server, tmp_path: 
     )
     assert list(allowed.values()) == ["bad_url", "stored", "stored"]
     assert f"localhost:{port}" in server.hosts
+    # What was fetched while it was allowed is not used where it is not.
+    again = codes(listed(tmp_path, lines, allowed_networks=()))
+    assert again == found
 
 
 def test_a_name_is_resolved_once_and_connected_to_as_checked(

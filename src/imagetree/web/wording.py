@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 
@@ -44,6 +45,17 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def setting(value: object) -> str:
+    """A value of a recipe or protocol in words: yes for True, 0.8, 1.0 for [0.8, 1.0]."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {setting(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(setting(one) for one in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
 FILTERS = {
     "number": number,
     "size": size,
@@ -51,4 +63,5 @@ FILTERS = {
     "when": when,
     "segment": segment,
     "duration": duration,
+    "setting": setting,
 }

@@ -27,7 +27,7 @@ if (tree) {
   const marked = "a[aria-current], a[aria-expanded]";
   tree.addEventListener("keydown", (event) => {
     const here = event.target.closest("ul a");
-    if (!here) return;
+    if (here?.closest("ul").parentElement !== tree) return; // not the list beside the columns
     const item = here.closest("li");
     const column = here.closest("ul");
     const beside = (list) => list?.matches("ul") && (list.querySelector(marked) ?? list.querySelector("a"));

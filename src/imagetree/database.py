@@ -23,12 +23,12 @@ from imagetree.release.release import Release
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows import check as checking
 from imagetree.workflows import collect as collecting
-from imagetree.workflows import create, gate, releases, training
+from imagetree.workflows import create, gate, releases, runs, training
 from imagetree.workflows.catalogue import QUEUE_OF, WORKFLOWS
 from imagetree.workflows.check import CheckReport
 from imagetree.workflows.collect import CollectResult
 from imagetree.workflows.context import Context
-from imagetree.workflows.training import Run
+from imagetree.workflows.runs import Run
 
 if TYPE_CHECKING:
     from imagetree.train.evaluation import Evaluation
@@ -315,11 +315,11 @@ class Database:
 
     def run(self, name: str) -> Run:
         """A run by its name; NotFound when there is none."""
-        return training.open_run(self.context, name)
+        return runs.open_run(self.context, name)
 
     def runs(self) -> list[Run]:
         """The runs so far, newest first."""
-        return training.list_runs(self.context)
+        return runs.list_runs(self.context)
 
     def evaluate(
         self,
@@ -332,19 +332,17 @@ class Database:
     ) -> Evaluation:
         """Top-1 and top-5 error with 99.9% intervals, protocol, seed and versions; stored."""
         name = run if isinstance(run, str) else run.name
-        return training.evaluate(
-            self.context, name, split=split, views=views, seed=seed, report=report
-        )
+        return runs.evaluate(self.context, name, split=split, views=views, seed=seed, report=report)
 
     def figure(self, run: Run | str, *, split: str = "test", seed: int = 0) -> Path:
         """The picture of eight test images and their five most probable labels."""
         name = run if isinstance(run, str) else run.name
-        return training.figure(self.context, name, split=split, seed=seed)
+        return runs.figure(self.context, name, split=split, seed=seed)
 
     def predict(self, run: Run | str, images: Iterable[StrPath]) -> list[tuple[Guess, ...]]:
         """The five most probable synsets of each image file."""
         name = run if isinstance(run, str) else run.name
-        return training.predict(self.context, name, [Path(one) for one in images])
+        return runs.predict(self.context, name, [Path(one) for one in images])
 
     # ---- the log ----
 

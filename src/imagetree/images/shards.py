@@ -243,15 +243,15 @@ class ShardWriter:
                 break
         if paths and _is_sealed(paths[-1]):
             self._number += 1
-        self._open()
         known = _padded(catalogued_end(self._path.name))
-        whole = _end_of_members(self._path, known)
+        whole = _end_of_members(self._path, known) if self._path.exists() else 0
         if whole < known:
             raise IntegrityFailure(
                 f"{self._path.name} is damaged at byte {whole}, before catalogued images end "
                 f"at {known}; nothing was cut.",
                 hint="Run imagetree check.",
             )
+        self._open()
         os.ftruncate(self._fd, whole)
         self._end = whole
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from imagetree.core.errors import Cancelled, ExternalFailure, ImagetreeError, NotFound
+from imagetree.core.errors import Busy, Cancelled, ExternalFailure, ImagetreeError, NotFound
 from imagetree.core.progress import Progress, Report, silent
 from imagetree.jobs.engine import (
     APPLICATION_NAME,
@@ -116,7 +116,11 @@ class JobClient:
                 return
             if found is None and process is None:
                 process = self._start_runner()
-            if process is not None and process.poll() not in (None, 0, 9):
+            if (
+                process is not None
+                and (process.poll() or 0) > 0
+                and process.poll() != Busy.exit_code
+            ):
                 tail = (self._folder / "cache" / "runner.log").read_text("utf-8", "replace")
                 raise ExternalFailure(
                     f"The job runner did not start: {tail.strip()[-500:]}",

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from imagetree.catalog import schema
-from imagetree.core.errors import DamagedImage
+from imagetree.core.errors import DamagedImage, IntegrityFailure
 from imagetree.core.progress import Progress, Report, silent
 from imagetree.images.fingerprints import prepare
 from imagetree.images.shards import Member, Place, ShardReader, scan, verify
@@ -94,8 +94,13 @@ def _cut_tails(context: Context) -> list[Finding]:
         (context.thumb_series, context.thumb_end),
     ):
         sizes = {path: path.stat().st_size for path in series.paths()}
-        with series.writer(end, timeout_s=LOCK_TIMEOUT_S):
-            pass
+        try:
+            series.writer(end, timeout_s=LOCK_TIMEOUT_S).close()
+        except IntegrityFailure as error:
+            # Catalogued images are missing from the shard: nothing that cutting could mend.
+            where = series.folder.name
+            found.append(Finding(code="missing", where=where, reason=error.message))
+            continue
         for path, size in sizes.items():
             cut = size - path.stat().st_size
             if cut > 0:

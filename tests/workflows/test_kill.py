@@ -1,0 +1,137 @@
+"""Killed at random moments, a collect loses nothing and stores nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tests.conftest import draw
+
+from imagetree.catalog import schema
+from imagetree.database import Database
+
+N_KILLS = 20
+N_IMAGES = 600
+
+COLLECT = """
+import sys
+from imagetree.database import Database
+with Database.open(sys.argv[1]) as db:
+    db.collect(sys.argv[2], layout="imagefolder")
+"""
+
+
+@pytest.fixture(scope="module")
+def many_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many")
+    for i in range(N_IMAGES):
+        draw(folder / ("n02091134" if i % 2 else "n02099601") / f"{i:04d}.jpg", seed=i)
+    return folder
+
+
+def stored(db: Database) -> set[str]:
+    with db.engine.connect() as connection:
+        return set(connection.execute(sa.select(schema.image.c.sha256)).scalars())
+
+
+def assert_whole(db: Database, n_images: int) -> None:
+    """Every image once, in rows, origins and shards; the log replays."""
+    assert len(stored(db)) == n_images
+    with db.engine.connect() as connection:
+        n_origins = connection.execute(
+            sa.select(sa.func.count()).select_from(schema.origin)
+        ).scalar_one()
+    assert n_origins == n_images
+    report = db.check()
+    assert report.findings == ()
+    members = b"".join(
+        subprocess.check_output(["tar", "tf", str(path)], stderr=subprocess.DEVNULL)
+        for path in sorted(db.settings.shards_folder.glob("*.tar"))
+    ).split()
+    assert len(members) == len(set(members)) == n_images
+    assert db.replay_check() == []
+
+
+@pytest.mark.slow
+def test_a_collect_killed_twenty_times(
+    many_photos: Path, tmp_path: Path, wordnet_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Small batches, so that kills fall between, in and behind many of them.
+    code = "import imagetree.workflows.collect as c; c.BATCH_ITEMS = 8\n" + COLLECT
+    folder = tmp_path / "killed.imagetree"
+    Database.create(folder).close()
+    generator = random.Random(20)
+    command = [sys.executable, "-c", code, str(folder), str(many_photos)]
+    seen: set[str] = set()
+    for _ in range(N_KILLS):
+        process = subprocess.Popen(command)
+        with Database.open(folder) as db:
+            before = db.stats().n_events
+            # Python needs a second to start: the moment counts from the first event on.
+            while process.poll() is None and db.stats().n_events == before:
+                time.sleep(0.005)
+            time.sleep(generator.uniform(0.0, 0.08))
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            now = stored(db)
+            assert seen <= now, "an image that was reported as stored is gone"
+            seen = now
+    subprocess.run(command, check=True)
+    with Database.open(folder) as db:
+        assert_whole(db, N_IMAGES)
+        assert [row["state"] for row in db.collections()] == ["done"]
+
+
+@pytest.mark.slow
+def test_two_command_lines_and_a_runner_killed_twenty_times(
+    many_photos: Path, tmp_path: Path, wordnet_file: Path
+) -> None:
+    folder = tmp_path / "busy.imagetree"
+    Database.create(folder).close()
+    halves = sorted(many_photos.iterdir())
+    command = [sys.executable, "-m", "imagetree", "collect", str(folder)]
+    with Database.open(folder) as db:
+        lines = [
+            subprocess.Popen([*command, str(half), "--layout", "flat", "--wnid", half.name])
+            for half in halves
+        ]
+        generator = random.Random(21)
+        n_killed = 0
+        deadline = time.monotonic() + 240
+        while n_killed < N_KILLS and time.monotonic() < deadline:
+            time.sleep(generator.uniform(0.05, 0.5))
+            n_killed += kill_runner(folder)
+            if all(line.poll() is not None for line in lines):
+                # Both are done before the twentieth kill: a third look at the same photos.
+                lines.append(
+                    subprocess.Popen(
+                        [*command, str(halves[0]), "--layout", "flat", "--wnid", halves[0].name]
+                    )
+                )
+        assert n_killed == N_KILLS
+        assert [line.wait(timeout=120) for line in lines] == [0] * len(lines)
+        assert len(stored(db)) == N_IMAGES
+        assert db.check().findings == ()
+        assert db.replay_check() == []
+        kill_runner(folder)
+
+
+def kill_runner(folder: Path) -> int:
+    """1 when a job runner was there to be killed, else 0."""
+    from imagetree.jobs.runner_lock import holder
+
+    found = holder(folder)
+    if not found or not found["pid"]:
+        return 0
+    try:
+        os.kill(int(found["pid"]), signal.SIGKILL)
+    except ProcessLookupError:
+        return 0
+    return 1

@@ -5,7 +5,6 @@
 # make check               style, types, imports, unit tests
 # make bench               side-by-side runs against peers, each prints a ratio
 # make docs                writes the reference pages from the program itself
-# make vendor              fetches the browser libraries that the web pages use
 # make clean               removes what was made: demo databases, caches (not .venv)
 
 PHOTOS ?=
@@ -13,7 +12,6 @@ CLASSES ?=
 SERVE ?= 1
 PORT ?= 0
 BIN := .venv/bin
-WEB := src/imagetree/web
 
 ifeq ($(strip $(PHOTOS)),)
 DEMO_DATABASE ?= demo/digits.imagetree
@@ -24,7 +22,7 @@ DEMO_TIME := about half an hour for 7,000 photos on 2 cores
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs vendor clean
+.PHONY: help demo test check bench docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -35,14 +33,12 @@ demo:
 	@echo "pip takes on some machines, is 4 GB more) and WordNet 3.0 (30 MB)."
 	@setup/debian wordnet-base
 	@setup/python train,demo
-	@$(MAKE) --no-print-directory vendor
 	@$(BIN)/imagetree demo $(DEMO_DATABASE) $(if $(strip $(PHOTOS)),--photos "$(PHOTOS)") \
 		$(if $(CLASSES),--classes "$(CLASSES)") --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve)
 
 test:
 	@setup/debian wordnet-base chromium postgresql
 	@setup/python train,demo,postgresql,dev
-	@$(MAKE) --no-print-directory vendor
 	@$(BIN)/python -m pytest
 
 check:
@@ -61,12 +57,6 @@ bench:
 docs:
 	@setup/python train,demo,postgresql,dev
 	@$(BIN)/python -m imagetree.cli.reference docs
-
-# The pages work without these libraries, only plainer: no npm is no error.
-vendor:
-	@if [ -f $(WEB)/package-lock.json ] && [ ! -d $(WEB)/static/vendor ]; then \
-		if command -v npm >/dev/null; then setup/vendor; \
-		else echo "npm is not installed: the pages go without htmx and charts (apt-get install npm)."; fi; fi
 
 clean:
 	rm -rf demo build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

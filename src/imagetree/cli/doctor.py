@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import metadata, resources, util
+from importlib import metadata, util
 from pathlib import Path
 from typing import Annotated
 
@@ -125,16 +125,6 @@ def _look_at_kernel() -> Finding:
     return Finding(part=part, state="optional", found="not built; Pillow decodes")
 
 
-def _look_at_browser_files() -> Finding:
-    folder = resources.files("imagetree") / "web" / "static" / "vendor"
-    part = "Browser libraries"
-    names = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
-    if names:
-        return Finding(part=part, state="ok", found=", ".join(names))
-    step = "make vendor (needs npm); the pages work without"
-    return Finding(part=part, state="optional", found="not fetched", step=step)
-
-
 def _look_at_fonts() -> Finding:
     folders = (Path("/usr/share/fonts"), Path("~/.fonts").expanduser())
     n_fonts = sum(
@@ -177,7 +167,6 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     _package("Sample photos", "scikit-image", "demo"),
     _package("PostgreSQL client", "psycopg", "postgresql"),
     _look_at_kernel,
-    _look_at_browser_files,
     _look_at_fonts,
     _look_at_chromium,
 )

@@ -1,15 +1,16 @@
-"""Writes the reference pages of the command line from the commands themselves.
+"""Writes the reference pages of the commands and the web pages from the program itself.
 
 python -m imagetree.cli.reference docs
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from typer.core import TyperArgument, TyperGroup
 
@@ -108,9 +109,44 @@ def _tree(kind: type[ImagetreeError]) -> Iterator[type[ImagetreeError]]:
             yield from _tree(below)
 
 
+def pages_page() -> str:
+    """The page of the web pages' addresses and of what their JSON holds, as Markdown."""
+    from imagetree.web.routes import PAGES as WEB_PAGES
+
+    lines = [MADE + "# Reference: web pages\n"]
+    lines.append(
+        "`imagetree web` answers GET and HEAD only. With `.json` after the address (`/.json` for "
+        "the home page) the same object comes as JSON; its fields are below.\n"
+    )
+    lines.append("| address | query | shows | object |\n|---|---|---|---|")
+    kinds: dict[type, None] = {}
+    for page in WEB_PAGES:
+        query = ", ".join(f"`{name}`" for name in page.query)
+        shows = inspect.cleandoc(page.build.__doc__ or "").splitlines()[0]
+        lines.append(f"| `{page.path}` | {query} | {shows} | `{page.context.__name__}` |")
+        kinds.update(dict.fromkeys(_dataclasses(page.context)))
+    for kind in sorted(kinds, key=lambda one: one.__name__):
+        lines.append(f"\n## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n")
+        lines.append("| field | type |\n|---|---|")
+        for field in dataclasses.fields(kind):
+            lines.append(f"| `{field.name}` | `{str(field.type).replace('|', 'or')}` |")
+    return "\n".join(lines) + "\n"
+
+
+def _dataclasses(kind: Any) -> Iterator[type]:
+    """A dataclass with all that its fields hold, or those inside a generic type."""
+    if inspect.isclass(kind) and dataclasses.is_dataclass(kind):
+        yield kind
+        for hint in get_type_hints(kind).values():
+            yield from _dataclasses(hint)
+    for inside in get_args(kind):
+        yield from _dataclasses(inside)
+
+
 PAGES = {
     "reference-commands.md": commands_page,
     "reference-exit-codes.md": exit_codes_page,
+    "reference-pages.md": pages_page,
 }
 
 

@@ -74,12 +74,17 @@ def create_app(database: Database, *, version: str) -> FastAPI:
 
 
 def _add_page(app: FastAPI, database: Database, *, page: Page, render: Callable[..., str]) -> None:
+    def build(request: Request) -> Any:
+        asked = request.query_params
+        query = {name: asked[name] for name in page.query if name in asked}
+        return page.build(database, {**query, **request.path_params})
+
     def as_json(request: Request) -> JSONResponse:
-        found = page.build(database, {**request.query_params, **request.path_params})
+        found = build(request)
         return JSONResponse(asdict(found))
 
     def as_html(request: Request) -> HTMLResponse:
-        found = page.build(database, {**request.query_params, **request.path_params})
+        found = build(request)
         return HTMLResponse(render(request, page.template, page=found))
 
     # Sync functions: they run in a thread, so a slow statement holds up nobody else.

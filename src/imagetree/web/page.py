@@ -16,12 +16,13 @@ Params = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """One page; `build` reads `context` from the path's and the query's parameters."""
+    """One page; `build` reads `context` from the path's parameters and those of `query`."""
 
     path: str
     template: str
     context: type
     build: Callable[[Database, Params], Any]
+    query: tuple[str, ...] = ()
 
 
 def whole_number(params: Params, name: str) -> int:

@@ -123,5 +123,5 @@ def search(database: Database, params: Params) -> SearchPage:
 
 PAGES = (
     Page(path="/", template="home.html", context=HomePage, build=home),
-    Page(path="/search", template="search.html", context=SearchPage, build=search),
+    Page(path="/search", template="search.html", context=SearchPage, build=search, query=("q",)),
 )

@@ -107,5 +107,11 @@ def one_synset(database: Database, params: Params) -> SynsetPage:
 PAGES = (
     Page(path="/tree", template="tree.html", context=TreePage, build=tree),
     Page(path="/tree/{wnid}", template="tree.html", context=TreePage, build=tree),
-    Page(path="/synset/{wnid}", template="synset.html", context=SynsetPage, build=one_synset),
+    Page(
+        path="/synset/{wnid}",
+        template="synset.html",
+        context=SynsetPage,
+        build=one_synset,
+        query=("state", "after"),
+    ),
 )

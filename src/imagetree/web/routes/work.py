@@ -91,8 +91,9 @@ PAGES = (
         template="collection.html",
         context=CollectionPage,
         build=one_collection,
+        query=("after",),
     ),
-    Page(path="/log", template="log.html", context=LogPage, build=log),
+    Page(path="/log", template="log.html", context=LogPage, build=log, query=("before",)),
     Page(path="/jobs", template="jobs.html", context=JobsPage, build=jobs),
     Page(path="/health", template="health.html", context=HealthPage, build=health),
 )

@@ -77,6 +77,11 @@ def guess_layout(path: str | os.PathLike[str]) -> str:
         )
     if not where.exists():
         raise NotFound(f"There is nothing at {where}.", hint="Check the path.")
+    if where.is_dir() and not any(where.iterdir()):
+        raise InvalidInput(
+            f"{where} is empty: images, or one sub-folder of images a class, were looked for.",
+            hint="Check the path.",
+        )
     guess = _guess_folder(where) if where.is_dir() else _guess_file(where)
     if not guess:
         raise InvalidInput(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -46,16 +47,26 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _refused(root: Path, relative: Path) -> Rejected | None:
-    """The reject for a link that leads out of the folder or nowhere, or for a special file."""
+def _size_bytes(root: Path, relative: Path) -> int | Rejected:
+    """A file's size; a reject for a link that leads out of the folder or nowhere, and the like."""
     path = root / relative
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        reason = "a symbolic link that leads out of the folder"
-        return Rejected(location=str(path), code="unsafe_link", reason=reason)
-    if not path.is_file():
-        reason = "not a regular file"
+    try:
+        about = path.lstat()
+        if stat.S_ISLNK(about.st_mode):
+            # Not Path.resolve, which raises on a link that leads back to itself.
+            if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                reason = "a symbolic link that leads out of the folder"
+                return Rejected(location=str(path), code="unsafe_link", reason=reason)
+            about = path.stat()
+    except PermissionError as error:
+        reason = f"could not be read: {error.strerror}"
+        return Rejected(location=str(path), code="unreadable", reason=reason)
+    except OSError as error:
+        reason = f"not a regular file: {error.strerror}"
         return Rejected(location=str(path), code="not_a_file", reason=reason)
-    return None
+    if not stat.S_ISREG(about.st_mode):
+        return Rejected(location=str(path), code="not_a_file", reason="not a regular file")
+    return about.st_size
 
 
 class ImageFolder:
@@ -119,8 +130,9 @@ class ImageFolder:
             key, path = relative.as_posix(), self._root / relative
             if skip(key):
                 continue
-            if refused := _refused(self._root, relative):
-                yield refused
+            size_bytes = _size_bytes(self._root, relative)
+            if isinstance(size_bytes, Rejected):
+                yield size_bytes
             elif not (top := self._class(relative)):
                 reason = "lies beside the class folders, not in one"
                 yield Rejected(location=str(path), code="no_class", reason=reason)
@@ -130,6 +142,7 @@ class ImageFolder:
                     location=str(path),
                     data=path.read_bytes,
                     filename=relative.name,
+                    size_bytes=size_bytes,
                     label_text=top,
                     wnid=as_wnid(top),
                 )
@@ -207,8 +220,9 @@ class FlatFolder:
             if skip(key):
                 continue
             row = self._rows.get(key, {})
-            if refused := _refused(self._root, relative):
-                yield refused
+            size_bytes = _size_bytes(self._root, relative)
+            if isinstance(size_bytes, Rejected):
+                yield size_bytes
             elif self._csv and not row:
                 reason = f"has no row in {self._csv}"
                 yield Rejected(location=str(path), code="no_row", reason=reason)
@@ -220,6 +234,7 @@ class FlatFolder:
                     location=str(path),
                     data=read,
                     filename=relative.name,
+                    size_bytes=size_bytes,
                     label_text=label,
                     wnid=as_wnid(label or ""),
                     licence=row.get("licence") or None,

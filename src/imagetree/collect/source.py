@@ -18,6 +18,7 @@ def skip_nothing(key: str) -> bool:
 class Item:
     """One image of a source; `data` may be a function that reads the bytes when called.
 
+    `size_bytes` is given with such a function where it is known without reading.
     `location` says where it is for people, `key` names it within the source for resuming.
     `claim` (label or candidate) overrules what the collect was asked to make of a class.
     """
@@ -26,6 +27,7 @@ class Item:
     location: str
     data: bytes | Callable[[], bytes]
     filename: str
+    size_bytes: int | None = None
     label_text: str | None = None
     wnid: str | None = None
     licence: str | None = None

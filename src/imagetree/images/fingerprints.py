@@ -19,6 +19,7 @@ from imagetree.images.thumbnails import SIZE_PX, thumbnail
 
 SIDE = 32
 KEPT = 8
+_MIDDLE = (KEPT * KEPT - 1) // 2
 _K, _N = np.arange(KEPT)[:, None], np.arange(SIDE)[None, :]
 _DCT = np.cos(np.pi * (2 * _N + 1) * _K / (2 * SIDE))  # (KEPT, SIDE)
 
@@ -46,7 +47,8 @@ def fingerprint(grey: NDArray[np.uint8]) -> int:
     waves = _DCT @ (grey.astype(np.float64) - float(grey.mean())) @ _DCT.T  # (KEPT, KEPT)
     flat = waves.ravel()
     # The tolerance keeps a plain image from being a hash of rounding errors.
-    bits = flat > max(float(np.median(flat[1:])), 1e-6)
+    # The middle one of an odd number is the median; `np.median` takes four times as long.
+    bits = flat > max(float(np.partition(flat[1:], _MIDDLE)[_MIDDLE]), 1e-6)
     return int(np.packbits(bits).view(">i8")[0])
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from imagetree.catalog import schema
 from imagetree.catalog.writing import Write
-from imagetree.images.fingerprints import Prepared
+from imagetree.images.fingerprints import Prepared, prepare
 from imagetree.images.shards import Place
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows.context import Context
@@ -29,11 +29,15 @@ LOCK_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One image that a source gave: its bytes, what was made of them, and what is claimed."""
+    """One image that a source gave: its bytes, what was made of them, and what is claimed.
+
+    `prepared` is None for an image that was catalogued when it was looked up.
+    """
 
     location: str
     data: bytes
-    prepared: Prepared
+    sha256: str
+    prepared: Prepared | None
     wnid: str | None
     claim: str | None
     author: str
@@ -78,13 +82,16 @@ def store(
     ):
         # Under the writer's lock nobody else can add these images in between.
         with context.engine.connect() as connection:
-            known = known_images(connection, [item.prepared.sha256 for item in found])
+            known = known_images(connection, [item.sha256 for item in found])
+        fresh: dict[str, Prepared] = {}
         places: dict[str, tuple[Place, Place]] = {}
         for item in found:
-            sha256 = item.prepared.sha256
+            sha256 = item.sha256
             if sha256 in known or sha256 in places:
                 continue
-            thumb = item.prepared.thumbnail
+            # Catalogued when it was looked up, and taken back since: decoded after all.
+            fresh[sha256] = item.prepared or prepare(item.data)
+            thumb = fresh[sha256].thumbnail
             thumb_sha256 = hashlib.sha256(thumb).hexdigest()
             places[sha256] = (
                 images.append(sha256, item.data),
@@ -92,7 +99,7 @@ def store(
             )
         images.flush()
         thumbs.flush()
-        return _write_rows(context, collection_id, found, refused, known, places)
+        return _write_rows(context, collection_id, found, refused, known, fresh, places)
 
 
 def known_images(connection: Connection, sha256s: Iterable[str]) -> dict[str, int]:
@@ -110,6 +117,7 @@ def _write_rows(
     found: Sequence[Found],
     refused: Sequence[Refused],
     known: dict[str, int],
+    fresh: dict[str, Prepared],
     places: dict[str, tuple[Place, Place]],
 ) -> dict[str, int]:
     with context.writing("collection.stored") as write:
@@ -120,18 +128,19 @@ def _write_rows(
         )
         found = [item for item in found if item.location not in done]
         refused = [item for item in refused if item.location not in done]
-        ids = _insert_images(write, found, known, places)
+        stored = _insert_images(write, found, fresh, places)
+        ids = known | stored
         _insert_origins(write, collection_id, found, ids)
         _insert_rejects(write, collection_id, refused)
         claims = [
-            (ids[item.prepared.sha256], item.prepared.sha256, item.wnid, item.claim)
+            (ids[item.sha256], item.sha256, item.wnid, item.claim)
             for item in found
             if item.wnid and item.claim
         ]
         add_claims(write, claims, taxonomy=context.taxonomy)
         counts = {
-            "n_stored": len(places),
-            "n_known": len(found) - len(places),
+            "n_stored": len(stored),
+            "n_known": len(found) - len(stored),
             "n_rejected": len(refused),
         }
         if found or refused:
@@ -168,20 +177,16 @@ def locations_done(context: Context, collection_id: int, locations: Sequence[str
 def _insert_images(
     write: Write,
     found: Sequence[Found],
-    known: dict[str, int],
+    fresh: dict[str, Prepared],
     places: dict[str, tuple[Place, Place]],
 ) -> dict[str, int]:
-    ids = dict(known)
-    fresh: dict[str, Found] = {}
-    for item in found:
-        if item.prepared.sha256 in places:
-            fresh.setdefault(item.prepared.sha256, item)
+    """image_id by SHA-256 of the images that were not catalogued and are in `found`."""
+    wanted = list(dict.fromkeys(item.sha256 for item in found if item.sha256 in fresh))
+    ids = dict(zip(wanted, write.numbers(schema.image, len(wanted)) if wanted else (), strict=True))
     rows: list[dict[str, Any]] = []
-    for number, (sha256, item) in zip(
-        write.numbers(schema.image, len(fresh)) if fresh else (), fresh.items(), strict=True
-    ):
-        ids[sha256] = number
-        info = item.prepared.info
+    for sha256, number in ids.items():
+        prepared = fresh[sha256]
+        info = prepared.info
         place, thumb = places[sha256]
         rows.append(
             {
@@ -198,7 +203,7 @@ def _insert_images(
                 "thumb_shard": thumb.shard,
                 "thumb_offset": thumb.offset,
                 "thumb_length": thumb.length,
-                "fingerprint": item.prepared.fingerprint,
+                "fingerprint": prepared.fingerprint,
                 "stored_at": write.at,
             }
         )
@@ -215,7 +220,7 @@ def _insert_origins(
         [
             {
                 "origin_id": number,
-                "image_id": ids[item.prepared.sha256],
+                "image_id": ids[item.sha256],
                 "collection_id": collection_id,
                 "location": item.location,
                 "wnid": item.wnid,

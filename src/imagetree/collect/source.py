@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from imagetree.core.progress import Report
 
 Skip = Callable[[str], bool]
 
@@ -12,6 +14,15 @@ Skip = Callable[[str], bool]
 def skip_nothing(key: str) -> bool:
     """False: every item is wanted."""
     return False
+
+
+# Which of the given locations are stored already.
+Done = Callable[[Sequence[str]], set[str]]
+
+
+def nothing_done(locations: Sequence[str]) -> set[str]:
+    """None of them: a new collection."""
+    return set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +79,19 @@ class Source(Protocol):
 
     def items(self) -> Iterator[Item | Rejected]:
         """The items and rejects in order."""
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A source whose items have to be fetched before the first one is known."""
+
+    def fetch_next(
+        self, n_urls: int, *, done: Done, should_stop: Callable[[], bool], report: Report
+    ) -> bool:
+        """Whether everything is fetched, after up to `n_urls` more URLs were."""
+
+    def settle(self) -> None:
+        """Ends fetching: `items` takes what there is."""
+
+    def close(self) -> None:
+        """Stops what is being fetched."""

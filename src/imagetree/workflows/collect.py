@@ -15,13 +15,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from imagetree.catalog import schema
-from imagetree.collect.source import Source
+from imagetree.collect.source import Remote, Source
 from imagetree.core.errors import InvalidInput, NotFound
 from imagetree.core.progress import Progress
 from imagetree.jobs.steps import Json, Params, Steps
 from imagetree.workflows import classes, duplicates, gate, sources
 from imagetree.workflows.batches import Batches
 from imagetree.workflows.context import Context
+from imagetree.workflows.ingest import locations_done
+
+FETCH_URLS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
     wnids = _class_wnids(context, source, params)
     refused = gate.refused(context, {*wnids.values(), *_given(params, source)})
     collection_id = steps.run("open", lambda: _open_collection(context, source, params))
+    if isinstance(source, Remote):
+        _fetch(steps, context, source, collection_id)
     batches = Batches(context, source, collection_id, params, wnids=wnids, refused=refused)
     totals = {"n_stored": 0, "n_known": 0, "n_rejected": 0}
     try:
@@ -83,6 +88,8 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
                 break
     finally:
         batches.close()
+        if isinstance(source, Remote):
+            source.close()
     near = steps.run("near duplicates", lambda: duplicates.mark(context))
     final = steps.run("close", lambda: _close_collection(context, collection_id))
     result = CollectResult(
@@ -93,6 +100,31 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
         **final,
     )
     return result.as_dict()
+
+
+def _fetch(steps: Steps, context: Context, source: Remote, collection_id: int) -> None:
+    """Fetches all that a source names, a step every few hundred URLs.
+
+    Fetching goes on behind the steps, each of which waits for its share: a list sorted by host
+    is fetched from all its hosts at once all the same.
+    """
+
+    def wait() -> bool:
+        return source.fetch_next(
+            FETCH_URLS,
+            done=lambda locations: locations_done(context, collection_id, locations),
+            should_stop=steps.should_stop,
+            report=steps.report,
+        )
+
+    try:
+        number = 1
+        while not steps.run(f"fetch {number}", wait):
+            number += 1
+    except BaseException:
+        source.close()
+        raise
+    source.settle()
 
 
 def plan(context: Context, params: Params) -> Params:

@@ -25,6 +25,8 @@ from imagetree.workflows.context import Context
 
 # How long a batch waits for another process that is writing shards.
 LOCK_TIMEOUT_S = 600.0
+# Asked for in one statement; SQLite takes 32,766 values, PostgreSQL's driver 65,535.
+MAX_LOCATIONS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +172,12 @@ def _locations_done(
 
 def locations_done(context: Context, collection_id: int, locations: Sequence[str]) -> set[str]:
     """The locations that this collection has handled already; what a resumed collect skips."""
+    done: set[str] = set()
     with context.engine.connect() as connection:
-        return _locations_done(connection, collection_id, locations)
+        for start in range(0, len(locations), MAX_LOCATIONS):
+            some = locations[start : start + MAX_LOCATIONS]
+            done |= _locations_done(connection, collection_id, some)
+    return done
 
 
 def _insert_images(

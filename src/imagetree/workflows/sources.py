@@ -16,8 +16,9 @@ from imagetree.collect.digits import Digits
 from imagetree.collect.folder import FlatFolder, ImageFolder
 from imagetree.collect.ilsvrc import SynsetArchive, ValidationImages
 from imagetree.collect.samples import SamplePhotos
-from imagetree.collect.source import Item, Rejected, Source
+from imagetree.collect.source import Done, Item, Rejected, Remote, Source
 from imagetree.core.errors import InvalidInput, NotFound
+from imagetree.core.progress import Report
 from imagetree.jobs.steps import Params
 from imagetree.workflows.context import Context
 
@@ -58,7 +59,13 @@ def make(context: Context, params: Params) -> Source:
         )
     source = build(context, Path(location), options)
     rights = {name: str(options[name]) for name in RIGHTS if options.get(name)}
-    return _WithRights(source, rights) if rights else source
+    if not rights:
+        return source
+    return (
+        _RemoteWithRights(source, rights)
+        if isinstance(source, Remote)
+        else _WithRights(source, rights)
+    )
 
 
 def guess_layout(path: str | os.PathLike[str]) -> str:
@@ -204,6 +211,26 @@ class _WithRights:
                 )
             else:
                 yield one
+
+
+class _RemoteWithRights(_WithRights):
+    """The same for a source that has to be fetched."""
+
+    def fetch_next(
+        self, n_urls: int, *, done: Done, should_stop: Callable[[], bool], report: Report
+    ) -> bool:
+        return self._remote.fetch_next(n_urls, done=done, should_stop=should_stop, report=report)
+
+    def settle(self) -> None:
+        self._remote.settle()
+
+    def close(self) -> None:
+        self._remote.close()
+
+    @property
+    def _remote(self) -> Remote:
+        assert isinstance(self._source, Remote)
+        return self._source
 
 
 # Options of every layout, for the items that say nothing themselves.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
 from imagetree.core.errors import InvalidInput, NotFound
+from imagetree.core.text import storable
 
 WNID = re.compile(r"n\d{8}")
 # Folders above the class folders, as other tools lay out what they have split already.
@@ -24,21 +25,28 @@ def as_wnid(name: str) -> str | None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Files below `root`, relative, sorted by their parts; hidden ones are left out."""
-    for folder, names, files in os.walk(root, onerror=_unreadable):
+    """Files below `root`, relative, sorted by their parts; hidden ones are left out.
+
+    Folders that cannot be walked into come as well, so that they can be refused: links, and
+    those that may not be read. InvalidInput where that is `root` itself.
+    """
+    unread: list[Path] = []
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise InvalidInput(
+                f"{root} cannot be read: {error.strerror}.", hint="Check its permissions."
+            ) from error
+        unread.append(Path(error.filename).relative_to(root))
+
+    for folder, names, files in os.walk(root, onerror=note):
         here = Path(folder).relative_to(root)
         names[:] = sorted(name for name in names if not name.startswith("."))
-        # A link to a folder is not walked into; it is yielded so that it can be refused.
         links = [name for name in names if (root / here / name).is_symlink()]
         for name in sorted([*files, *links]):
             if not name.startswith("."):
                 yield here / name
-
-
-def _unreadable(error: OSError) -> None:
-    raise InvalidInput(
-        f"{error.filename} cannot be read: {error.strerror}.", hint="Check its permissions."
-    ) from error
+    yield from sorted(unread)
 
 
 def _folder(path: Path) -> Path:
@@ -64,6 +72,9 @@ def _size_bytes(root: Path, relative: Path) -> int | Rejected:
     except OSError as error:
         reason = f"not a regular file: {error.strerror}"
         return Rejected(location=str(path), code="not_a_file", reason=reason)
+    if stat.S_ISDIR(about.st_mode) and not path.is_symlink():
+        reason = "the folder could not be read, nor what is in it"
+        return Rejected(location=str(path), code="unreadable", reason=reason)
     if not stat.S_ISREG(about.st_mode):
         return Rejected(location=str(path), code="not_a_file", reason="not a regular file")
     return about.st_size
@@ -117,7 +128,7 @@ class ImageFolder:
     def labels(self) -> set[str]:
         """Names of the class folders that hold files and are not wnids."""
         names = {self._class(path) for path in self._paths}
-        return {name for name in names if name and not as_wnid(name)}
+        return {storable(name) for name in names if name and not as_wnid(name)}
 
     def wnids(self) -> set[str]:
         """Names of the class folders that are wnids."""
@@ -207,7 +218,7 @@ class FlatFolder:
     def labels(self) -> set[str]:
         """The labels in the CSV that are not wnids."""
         found = {row["label"] for row in self._rows.values() if row["label"]}
-        return {label for label in found if not as_wnid(label)}
+        return {storable(label) for label in found if not as_wnid(label)}
 
     def wnids(self) -> set[str]:
         """The labels in the CSV that are wnids."""

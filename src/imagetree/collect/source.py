@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from imagetree.core.progress import Report
+from imagetree.core.text import storable
 
 Skip = Callable[[str], bool]
 
@@ -46,6 +47,9 @@ class Item:
     retrieved_at: str | None = None
     claim: str | None = None
 
+    def __post_init__(self) -> None:
+        _make_storable(self, "location", "label_text", "licence", "author")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
@@ -54,6 +58,17 @@ class Rejected:
     location: str
     code: str
     reason: str
+
+    def __post_init__(self) -> None:
+        _make_storable(self, "location", "reason")
+
+
+def _make_storable(one: Item | Rejected, *names: str) -> None:
+    """Whatever the names of files hold, it must not end a collect."""
+    for name in names:
+        text = getattr(one, name)
+        if text is not None:
+            object.__setattr__(one, name, storable(text))
 
 
 class Source(Protocol):

@@ -90,6 +90,12 @@ def guess_layout(path: str | os.PathLike[str]) -> str:
             hint="Check the path.",
         )
     guess = _guess_folder(where) if where.is_dir() else _guess_file(where)
+    if not guess and where.is_dir():
+        raise InvalidInput(
+            f"{where} holds no images: files that end in {', '.join(IMAGE_ENDINGS)} were looked "
+            "for, in it and in its sub-folders.",
+            hint="For files with other endings say --layout imagefolder or --layout flat.",
+        )
     if not guess:
         raise InvalidInput(
             f"What {where} holds cannot be guessed.",
@@ -109,12 +115,18 @@ def _is_image(name: str) -> bool:
 def _guess_folder(folder: Path) -> str:
     """Images below a sub-folder decide for imagefolder, else images in the folder for flat."""
     loose = False
-    for here, names, files in islice(os.walk(folder), GUESS_ENTRIES):
+    unread: list[OSError] = []
+    for here, names, files in islice(os.walk(folder, onerror=unread.append), GUESS_ENTRIES):
         names[:] = sorted(name for name in names if not name.startswith("."))
         found = any(_is_image(name) for name in islice(files, GUESS_ENTRIES))
         if found and Path(here) != folder:
             return "imagefolder"
         loose = loose or found
+    if unread and not loose:
+        raise InvalidInput(
+            f"{unread[0].filename} cannot be read: {unread[0].strerror}.",
+            hint="Check its permissions.",
+        )
     return "flat" if loose else ""
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.conftest import draw
 
 from imagetree.catalog import schema
 from imagetree.collect.source import Item, Rejected
@@ -134,6 +138,40 @@ def test_no_more_is_read_ahead_than_is_stored_soon(
     assert source.n_read == 2000
     for number, n_read in enumerate(read_at_store):
         assert n_read <= number * batches.BATCH_ITEMS + n_most
+
+
+def test_large_images_are_decoded_one_at_a_time(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos" / "n02091134"
+    for number in range(6):
+        draw(folder / f"large{number}.png", seed=number, size_px=(320, 200))
+        draw(folder / f"small{number}.png", seed=50 + number)
+    monkeypatch.setattr(batches, "LARGE_PIXELS", 320 * 200)
+    monkeypatch.setattr(batches, "GROUP_ITEMS", 1)
+    lock = threading.Lock()
+    at_work = {True: 0, False: 0}
+    most = {True: 0, False: 0}
+    given_back: list[None] = []
+
+    def slow(data: bytes) -> Prepared:
+        made = prepare(data)
+        large = made.info.width_px == 320
+        with lock:
+            at_work[large] += 1
+            most[large] = max(most[large], at_work[large])
+        time.sleep(0.02)
+        with lock:
+            at_work[large] -= 1
+        return made
+
+    monkeypatch.setattr(batches, "prepare", slow)
+    monkeypatch.setattr(batches, "give_back", lambda: given_back.append(None))
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert db.collect(folder.parent).n_stored == 12
+    assert most[True] == 1
+    assert most[False] > 1
+    assert len(given_back) == 6
 
 
 def test_a_file_beyond_the_limit_is_refused_before_it_is_read(db: Database, tmp_path: Path) -> None:

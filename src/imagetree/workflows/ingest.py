@@ -18,8 +18,9 @@ from sqlalchemy.engine import Connection
 
 from imagetree.catalog import schema
 from imagetree.catalog.writing import Write
+from imagetree.core.errors import OutOfSpace
 from imagetree.images.fingerprints import Prepared
-from imagetree.images.shards import Place
+from imagetree.images.shards import Place, ShardWriter
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows.context import Context
 
@@ -79,20 +80,33 @@ def store(
         # Under the writer's lock nobody else can add these images in between.
         with context.engine.connect() as connection:
             known = known_images(connection, [item.prepared.sha256 for item in found])
-        places: dict[str, tuple[Place, Place]] = {}
-        for item in found:
-            sha256 = item.prepared.sha256
-            if sha256 in known or sha256 in places:
-                continue
-            thumb = item.prepared.thumbnail
-            thumb_sha256 = hashlib.sha256(thumb).hexdigest()
-            places[sha256] = (
-                images.append(sha256, item.data),
-                thumbs.append(thumb_sha256, thumb),
-            )
-        images.flush()
-        thumbs.flush()
-        return _write_rows(context, collection_id, found, refused, known, places)
+        try:
+            places = _append(images, thumbs, found, known)
+            return _write_rows(context, collection_id, found, refused, known, places)
+        except OutOfSpace:
+            images.take_back()
+            thumbs.take_back()
+            raise
+
+
+def _append(
+    images: ShardWriter, thumbs: ShardWriter, found: Sequence[Found], known: dict[str, int]
+) -> dict[str, tuple[Place, Place]]:
+    """Where the bytes and the thumbnail of each new image lie, on the disk and synced."""
+    places: dict[str, tuple[Place, Place]] = {}
+    for item in found:
+        sha256 = item.prepared.sha256
+        if sha256 in known or sha256 in places:
+            continue
+        thumb = item.prepared.thumbnail
+        thumb_sha256 = hashlib.sha256(thumb).hexdigest()
+        places[sha256] = (
+            images.append(sha256, item.data),
+            thumbs.append(thumb_sha256, thumb),
+        )
+    images.flush()
+    thumbs.flush()
+    return places
 
 
 def known_images(connection: Connection, sha256s: Iterable[str]) -> dict[str, int]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from imagetree.core.errors import OutOfSpace
 from imagetree.core.space import disk_full, free_bytes, telling_space
 
 FILE_NAME = "jobs.reserve"
@@ -46,6 +49,16 @@ class Reserve:
         """Gives the room back, for the records that have to be written now."""
         with self._lock:
             self._path.unlink(missing_ok=True)
+
+    @contextmanager
+    def freed_when_full(self) -> Iterator[None]:
+        """Frees the reserve, and raises OutOfSpace, when the block finds the disk full."""
+        try:
+            with telling_space(self._folder):
+                yield
+        except OutOfSpace:
+            self.free()
+            raise
 
 
 def require_room(folder: Path, *, size_bytes: int = RESERVE_BYTES) -> None:

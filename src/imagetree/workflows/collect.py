@@ -93,6 +93,11 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
             )
             if counts["done"]:
                 break
+    except OutOfSpace as error:
+        n_safe = totals["n_stored"] + totals["n_known"]
+        raise OutOfSpace(
+            f"{error.message} {n_safe:,} of this command's are among them.", hint=error.hint
+        ) from error
     finally:
         batches.close()
     near = steps.run("near duplicates", lambda: duplicates.mark(context))

@@ -19,8 +19,9 @@ import json
 import os
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,11 +41,20 @@ ROWS_A_CHANGE = 1_000
 GZIP_WBITS = 31
 
 
+def in_parts(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
+    """Copies of the rows, as many at a time as go into one change."""
+    coming = iter(rows)
+    while some := [dict(row) for row in islice(coming, ROWS_A_CHANGE)]:
+        yield some
+
+
 class Changes:
     """Takes changes one by one; whoever made it calls `seal` or `discard` in the end."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        # The payload's name, once there is one.
+        self.digest: str | None = None
         self._few: list[Change] = []
         self._lines: list[bytes] = []
         self._n_bytes = 0
@@ -56,10 +66,9 @@ class Changes:
     def __bool__(self) -> bool:
         return self._n_bytes > 0
 
-    def add(self, operation: str, table: str, rows: Sequence[Row]) -> None:
-        """Takes a change to the rows of a table."""
-        for start in range(0, len(rows), ROWS_A_CHANGE):
-            some = [dict(row) for row in rows[start : start + ROWS_A_CHANGE]]
+    def add(self, operation: str, table: str, rows: Iterable[Row]) -> None:
+        """Takes a change to the rows of a table; rows are taken as they come."""
+        for some in in_parts(rows):
             change = {"op": operation, "table": table, "rows": some}
             line = json.dumps(change, separators=(",", ":"), sort_keys=True, allow_nan=False)
             self._take(change, line.encode())
@@ -75,8 +84,8 @@ class Changes:
             self._write(b",\n" + line)
 
     def _open(self) -> None:
-        with telling_space(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+        with telling_space(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._file = self._part.open("wb")
         self._write(b"[\n" + b",\n".join(self._lines))
         self._few, self._lines = [], []
@@ -84,24 +93,30 @@ class Changes:
     def _write(self, data: bytes) -> None:
         assert self._file is not None
         self._digest.update(data)
-        with telling_space(self._folder):
+        with telling_space(self.folder):
             self._file.write(self._gzip.compress(data))
 
     def seal(self) -> tuple[list[Change] | None, str | None]:
         """The changes, or the hash of the payload file that now holds them, whole and synced."""
-        if self._file is None:
-            return self._few, None
+        if self._file is None or self.digest is not None:
+            return (self._few, None) if self.digest is None else (None, self.digest)
         self._write(b"\n]")
-        with telling_space(self._folder):
+        with telling_space(self.folder):
             self._file.write(self._gzip.flush())
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
             digest = self._digest.hexdigest()
-            target = payload_path(self._folder, digest)
+            target = payload_path(self.folder, digest)
             target.parent.mkdir(parents=True, exist_ok=True)
             self._part.replace(target)
+        self.digest = digest
         return None, digest
+
+    def sealed(self) -> Iterator[Change]:
+        """The changes again, one by one, from where `seal` put them."""
+        few, digest = self.seal()
+        return iter(few or ()) if digest is None else _lines(payload_path(self.folder, digest))
 
     def discard(self) -> None:
         """Leaves no file behind, unless it was sealed."""
@@ -131,6 +146,10 @@ def read_payload(folder: Path, digest: str, *, event: int) -> Iterator[Change]:
         ) from error
     if found != digest:
         raise IntegrityFailure(f"The payload {path.name} of event {event} was changed.")
+    yield from _lines(path)
+
+
+def _lines(path: Path) -> Iterator[Change]:
     with gzip.open(path) as stream:
         for line in stream:
             text = line.strip().removesuffix(b",")

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from imagetree.catalog import dialect, schema
-from imagetree.catalog.changes import ROWS_A_CHANGE, Changes, Row, payload_path
+from imagetree.catalog.changes import Changes, Row, in_parts, payload_path
 from imagetree.core.errors import ImagetreeError, IntegrityFailure
 
 
@@ -70,11 +70,19 @@ class Write:
         """Adds amounts to the counting columns of the rows that the key columns name."""
         self._change("add", table, rows)
 
+    def play(self, changes: Changes) -> None:
+        """Makes changes that were taken down before: the event's only ones.
+
+        For much work: what needs no lock is done before the transaction begins.
+        """
+        assert not self.changes, "changes that were prepared come alone"
+        self.changes = changes
+        for change in changes.sealed():
+            table = schema.metadata.tables[change["table"]]
+            apply_change(self.connection, change["op"], table, change["rows"])
+
     def _change(self, operation: str, table: sa.Table, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
-        for start in range(0, len(rows), ROWS_A_CHANGE):
-            some = [dict(row) for row in rows[start : start + ROWS_A_CHANGE]]
+        for some in in_parts(rows):
             apply_change(self.connection, operation, table, some)
             self.changes.add(operation, table.name, some)
 
@@ -126,7 +134,6 @@ def writing(engine: Engine, kind: str, *, actor: str, events_folder: Path) -> It
             write.summary = "Ines joined"
     """
     changes = Changes(events_folder)
-    digest: str | None = None
     try:
         with engine.connect().execution_options(imagetree_writing=True) as connection:
             with connection.begin():
@@ -134,16 +141,14 @@ def writing(engine: Engine, kind: str, *, actor: str, events_folder: Path) -> It
                 write = Write(connection, kind, actor=actor, changes=changes)
                 yield write
                 if write.changes:
-                    digest = _append_event(write)
+                    _append_event(write)
     except BaseException:
         changes.discard()
-        if digest is not None:
-            _drop_payload(engine, events_folder, digest)
+        drop_unnamed_payload(engine, changes)
         raise
 
 
-def _append_event(write: Write) -> str | None:
-    """Adds the event; the name of its payload where it has one."""
+def _append_event(write: Write) -> None:
     event_id = 1 + (
         write.connection.execute(sa.select(sa.func.max(schema.event.c.event_id))).scalar() or 0
     )
@@ -160,11 +165,13 @@ def _append_event(write: Write) -> str | None:
             "payload_sha256": digest,
         },
     )
-    return digest
 
 
-def _drop_payload(engine: Engine, folder: Path, digest: str) -> None:
-    """Removes a payload whose transaction failed, once it is sure that no event names it."""
+def drop_unnamed_payload(engine: Engine, changes: Changes) -> None:
+    """Removes the payload of a transaction that failed, once it is sure that no event names it."""
+    digest = changes.digest
+    if digest is None:
+        return
     # A catalog that does not answer now may have the event: then the file stays.
     with suppress(sa.exc.SQLAlchemyError, ImagetreeError, OSError):
         with engine.connect() as connection:
@@ -172,4 +179,4 @@ def _drop_payload(engine: Engine, folder: Path, digest: str) -> None:
                 sa.select(schema.event.c.event_id).where(schema.event.c.payload_sha256 == digest)
             ).first()
         if named is None:
-            payload_path(folder, digest).unlink(missing_ok=True)
+            payload_path(changes.folder, digest).unlink(missing_ok=True)

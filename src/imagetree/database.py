@@ -24,7 +24,7 @@ from imagetree.release.release import Release
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows import check as checking
 from imagetree.workflows import collect as collecting
-from imagetree.workflows import create, gate, releases, runs, training
+from imagetree.workflows import create, freeze, gate, releases, runs, training
 from imagetree.workflows.catalogue import QUEUE_OF, WORKFLOWS
 from imagetree.workflows.check import CheckReport
 from imagetree.workflows.collect import CollectResult
@@ -277,7 +277,7 @@ class Database:
         """
         pieces = releases.pieces_of(self.context)
         if split is not None:
-            releases.create_release(
+            freeze.create_release(
                 pieces, name, split=split, seed=seed, wnids=wnids, report=report, **options
             )
         return releases.open_release(pieces, name)

@@ -13,12 +13,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from tests.conftest import draw
+from tests.workflows.visitor import Visitor
 
 from imagetree.catalog import schema
 from imagetree.database import Database
 
 N_KILLS = 20
 N_IMAGES = 600
+PAGES = [
+    page + suffix
+    for page in ("/jobs", "/tree", "/synset/n02091134", "/tree/n02083346", "/collections", "/log")
+    for suffix in ("", ".json")
+] + ["/", "/releases.json", "/health.json", "/search?q=dog"]
 
 COLLECT = """
 import sys
@@ -92,37 +98,50 @@ def test_a_collect_killed_twenty_times(
 
 
 @pytest.mark.slow
-def test_two_command_lines_and_a_runner_killed_twenty_times(
+def test_two_command_lines_and_a_web_server_while_the_runner_is_killed_twenty_times(
     many_photos: Path, tmp_path: Path, wordnet_file: Path
 ) -> None:
     folder = tmp_path / "busy.imagetree"
     Database.create(folder).close()
-    halves = sorted(many_photos.iterdir())
-    command = [sys.executable, "-m", "imagetree", "collect", str(folder)]
+    with Visitor(folder, PAGES, logs=tmp_path) as visitor:
+        collect_between_kills(folder, sorted(many_photos.iterdir()))
     with Database.open(folder) as db:
-        lines = [
-            subprocess.Popen([*command, str(half), "--layout", "flat", "--wnid", half.name])
-            for half in halves
-        ]
-        generator = random.Random(21)
-        n_killed = 0
-        deadline = time.monotonic() + 240
-        while n_killed < N_KILLS and time.monotonic() < deadline:
-            time.sleep(generator.uniform(0.05, 0.5))
-            n_killed += kill_runner(folder)
-            if all(line.poll() is not None for line in lines):
-                # Both are done before the twentieth kill: a third look at the same photos.
-                lines.append(
-                    subprocess.Popen(
-                        [*command, str(halves[0]), "--layout", "flat", "--wnid", halves[0].name]
-                    )
-                )
-        assert n_killed == N_KILLS
-        assert [line.wait(timeout=120) for line in lines] == [0] * len(lines)
         assert len(stored(db)) == N_IMAGES
         assert db.check().findings == ()
         assert db.replay_check() == []
-        kill_runner(folder)
+    assert visitor.broken == []
+    assert visitor.stderr == ""
+    wrong = [visit for visit in visitor.visits if visit.status != 200]
+    # Nothing but a clear "try again" may stand in for a page.
+    assert [visit for visit in wrong if visit.status != 503 or "hint" not in visit.body] == []
+    assert len(wrong) <= len(visitor.visits) / 20
+    assert len(visitor.visits) > 5 * len(PAGES)
+    assert not [visit.path for visit in visitor.visits if "Traceback" in visit.body]
+
+
+def collect_between_kills(folder: Path, halves: list[Path]) -> None:
+    """Two command lines collect half of the photos each; their runner dies twenty times."""
+    command = [sys.executable, "-m", "imagetree", "collect", str(folder)]
+    lines = [
+        subprocess.Popen([*command, str(half), "--layout", "flat", "--wnid", half.name])
+        for half in halves
+    ]
+    generator = random.Random(21)
+    n_killed = 0
+    deadline = time.monotonic() + 240
+    while n_killed < N_KILLS and time.monotonic() < deadline:
+        time.sleep(generator.uniform(0.05, 0.5))
+        n_killed += kill_runner(folder)
+        if all(line.poll() is not None for line in lines):
+            # Both are done before the twentieth kill: a third look at the same photos.
+            lines.append(
+                subprocess.Popen(
+                    [*command, str(halves[0]), "--layout", "flat", "--wnid", halves[0].name]
+                )
+            )
+    assert n_killed == N_KILLS
+    assert [line.wait(timeout=120) for line in lines] == [0] * len(lines)
+    kill_runner(folder)
 
 
 def kill_runner(folder: Path) -> int:

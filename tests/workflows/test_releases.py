@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from tests.conftest import draw
 
 from imagetree.catalog import schema
-from imagetree.core.errors import Conflict, IntegrityFailure, InvalidInput, NotFound
+from imagetree.core.errors import Busy, Conflict, IntegrityFailure, InvalidInput, NotFound
 from imagetree.database import Database
-from imagetree.workflows import releases
+from imagetree.workflows import freeze, releases
 
 HALVES = {"train": 0.5, "test": 0.5}
 BREEDS = ("n02091134", "n02099601", "n02106662")
@@ -278,3 +278,65 @@ def test_the_loader_reads_the_shards(db):
     assert not release.loader("test").training
     with pytest.raises(NotFound, match="train, test"):
         release.loader("val")
+
+
+def while_preparing(monkeypatch, *happenings):
+    """Something that another process does after a release's snapshot, at each attempt in turn."""
+    waiting = list(happenings)
+    splits = freeze.with_splits
+
+    def with_splits(*args, **options):
+        if waiting:
+            waiting.pop(0)()
+        return splits(*args, **options)
+
+    monkeypatch.setattr(freeze, "with_splits", with_splits)
+
+
+def test_others_write_while_a_release_is_prepared(db, monkeypatch, tmp_path):
+    draw(tmp_path / "more" / BREEDS[0] / "new.jpg", seed=999)
+    # A writing transaction held meanwhile would keep this one waiting for ever.
+    while_preparing(monkeypatch, lambda: db.collect(tmp_path / "more", layout="imagefolder"))
+    release = db.release("v2", split=HALVES)
+    assert release.n_images == 36, "the release is of the moment of its snapshot"
+    assert db.verify_release("v2") == []
+    assert db.release("v3", split=HALVES).n_images == 37
+    assert db.replay_check() == []
+
+
+def test_images_undone_while_a_release_is_prepared_are_not_in_it(db, monkeypatch, tmp_path):
+    draw(tmp_path / "more" / BREEDS[0] / "new.jpg", seed=999)
+    number = db.collect(tmp_path / "more", layout="imagefolder").collection_id
+    while_preparing(monkeypatch, lambda: db.undo(number))
+    assert db.release("v2", split=HALVES).n_images == 36
+    assert db.verify_release("v2") == []
+    assert db.replay_check() == []
+
+
+def test_a_release_that_cannot_be_put_in_leaves_nothing_behind(db, monkeypatch):
+    def gone(connection, name):
+        raise freeze._ImagesGone
+
+    def files():
+        folders = (db.folder / "events", db.releases_folder)
+        return {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+    before = files()
+    monkeypatch.setattr(freeze, "_refuse_missing", gone)
+    decide = [lambda: db.decide(BREEDS[0], safety="safe")] * freeze.ATTEMPTS
+    while_preparing(monkeypatch, *decide)
+    with pytest.raises(Busy, match="removed"):
+        db.release("v2", split=HALVES)
+    assert [row["name"] for row in db.releases()] == ["v1"]
+    assert files() == before
+
+
+def test_two_make_one_release_at_a_time(db, monkeypatch):
+    with Database.open(db.folder) as other:
+        while_preparing(monkeypatch, lambda: other.release("v2", split=HALVES, seed=1))
+        with pytest.raises(Conflict, match="other content"):
+            db.release("v2", split=HALVES, seed=2)
+        while_preparing(monkeypatch, lambda: other.release("v3", split=HALVES, seed=3))
+        assert db.release("v3", split=HALVES, seed=3).n_images == 36
+    assert sorted(path.name for path in db.releases_folder.iterdir()) == ["v1", "v2", "v3"]
+    assert db.verify_release("v2") == db.verify_release("v3") == []

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 # Any constant will do; it names imagetree's write lock inside one PostgreSQL database.
 _WRITERS = 0x1A6E_7EE5
@@ -19,6 +19,17 @@ def lock_writers(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS)))
+
+
+def snapshot(engine: Engine) -> Connection:
+    """A connection that sees one moment, however many statements it reads.
+
+    SQLite's transactions all do; PostgreSQL's have to be asked.
+    """
+    connection = engine.connect()
+    if engine.dialect.name == "postgresql":
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+    return connection
 
 
 def add_amounts(

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from imagetree.core.errors import InvalidInput, MissingPart
+from imagetree.core.errors import InvalidInput, MissingPart, OutOfSpace
+from imagetree.core.space import out_of_space
 
 BUSY_TIMEOUT_S = 60.0
 
@@ -50,7 +51,9 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
                 "PostgreSQL needs the package psycopg.",
                 hint="pip install 'imagetree[postgresql]'",
             ) from error
-        return sa.create_engine(made.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        engine = sa.create_engine(made.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        _tell_full_disk(engine)
+        return engine
     raise InvalidInput(
         f"A catalog cannot be opened at {made.render_as_string()}.",
         hint="Use sqlite:///FILE or postgresql://USER@HOST/NAME.",
@@ -83,7 +86,15 @@ def _open_sqlite(url: sa.URL, *, read_only: bool) -> Engine:
         writing = connection.get_execution_options().get("imagetree_writing", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
+    _tell_full_disk(engine, folder=Path(url.database).parent if url.database else None)
     return engine
+
+
+def _tell_full_disk(engine: Engine, *, folder: Path | None = None) -> None:
+    @event.listens_for(engine, "handle_error", retval=True)
+    def on_error(context: Any) -> OutOfSpace | None:
+        # What is returned is raised in place of the driver's error.
+        return out_of_space(context.original_exception, folder=folder)
 
 
 def sqlite_url(path: Path) -> str:

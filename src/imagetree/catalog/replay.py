@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,27 +10,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from imagetree.catalog import schema
-from imagetree.catalog.writing import apply_change, payload_path
+from imagetree.catalog.changes import Change, read_payload
+from imagetree.catalog.writing import apply_change
 from imagetree.core.errors import IntegrityFailure
 from imagetree.core.progress import Progress, Report, silent
 
 
-def changes_of(row: sa.Row[Any], events_folder: Path) -> list[dict[str, Any]]:
+def changes_of(row: sa.Row[Any], events_folder: Path) -> Iterator[Change]:
     """The changes of one event, from its row or from its payload file, checked by its hash."""
     if row.payload_sha256 is None:
-        inline: list[dict[str, Any]] = row.changes
-        return inline
-    path = payload_path(events_folder, row.payload_sha256)
-    try:
-        data = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
-        raise IntegrityFailure(
-            f"Event {row.event_id} names the payload {path.name}, which cannot be read: {error}."
-        ) from error
-    if hashlib.sha256(data).hexdigest() != row.payload_sha256:
-        raise IntegrityFailure(f"The payload {path.name} of event {row.event_id} was changed.")
-    loaded: list[dict[str, Any]] = json.loads(data)
-    return loaded
+        return iter(row.changes)
+    return read_payload(events_folder, row.payload_sha256, event=row.event_id)
 
 
 def replay(source: Engine, target: Engine, *, events_folder: Path, report: Report = silent) -> int:

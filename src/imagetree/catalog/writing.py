@@ -10,12 +10,8 @@ columns), `add` (rows: key columns + amounts; a missing row counts as zero).
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,12 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from imagetree.catalog import dialect, schema
-from imagetree.core.errors import IntegrityFailure
-
-Row = Mapping[str, Any]
-
-# Above this an event's changes go to a file of their own, and the row keeps its hash.
-INLINE_BYTES = 16_384
+from imagetree.catalog.changes import Changes, Row, in_parts, payload_path
+from imagetree.core.errors import ImagetreeError, IntegrityFailure
 
 
 def now() -> str:
@@ -40,13 +32,13 @@ def now() -> str:
 class Write:
     """One transaction's changes; made by `writing`, never by hand."""
 
-    def __init__(self, connection: Connection, kind: str, *, actor: str) -> None:
+    def __init__(self, connection: Connection, kind: str, *, actor: str, changes: Changes) -> None:
         self.connection = connection
         self.kind = kind
         self.actor = actor
         self.summary = ""
         self.at = now()
-        self.changes: list[dict[str, Any]] = []
+        self.changes = changes
 
     def numbers(self, table: sa.Table, n: int) -> range:
         """`n` fresh ids for a table, never given out before, not even to rows since deleted."""
@@ -78,12 +70,21 @@ class Write:
         """Adds amounts to the counting columns of the rows that the key columns name."""
         self._change("add", table, rows)
 
+    def play(self, changes: Changes) -> None:
+        """Makes changes that were taken down before: the event's only ones.
+
+        For much work: what needs no lock is done before the transaction begins.
+        """
+        assert not self.changes, "changes that were prepared come alone"
+        self.changes = changes
+        for change in changes.sealed():
+            table = schema.metadata.tables[change["table"]]
+            apply_change(self.connection, change["op"], table, change["rows"])
+
     def _change(self, operation: str, table: sa.Table, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
-        kept = [dict(row) for row in rows]
-        apply_change(self.connection, operation, table, kept)
-        self.changes.append({"op": operation, "table": table.name, "rows": kept})
+        for some in in_parts(rows):
+            apply_change(self.connection, operation, table, some)
+            self.changes.add(operation, table.name, some)
 
 
 def apply_change(
@@ -132,25 +133,26 @@ def writing(engine: Engine, kind: str, *, actor: str, events_folder: Path) -> It
             write.insert(schema.worker, [{"worker_id": number, "name": "ines", ...}])
             write.summary = "Ines joined"
     """
-    with engine.connect().execution_options(imagetree_writing=True) as connection:
-        with connection.begin():
-            dialect.lock_writers(connection)
-            write = Write(connection, kind, actor=actor)
-            yield write
-            if write.changes:
-                _append_event(write, events_folder)
+    changes = Changes(events_folder)
+    try:
+        with engine.connect().execution_options(imagetree_writing=True) as connection:
+            with connection.begin():
+                dialect.lock_writers(connection)
+                write = Write(connection, kind, actor=actor, changes=changes)
+                yield write
+                if write.changes:
+                    _append_event(write)
+    except BaseException:
+        changes.discard()
+        drop_unnamed_payload(engine, changes)
+        raise
 
 
-def _append_event(write: Write, folder: Path) -> None:
+def _append_event(write: Write) -> None:
     event_id = 1 + (
         write.connection.execute(sa.select(sa.func.max(schema.event.c.event_id))).scalar() or 0
     )
-    text = json.dumps(write.changes, separators=(",", ":"), sort_keys=True, allow_nan=False)
-    data = text.encode()
-    inline = len(data) <= INLINE_BYTES
-    digest = None if inline else hashlib.sha256(data).hexdigest()
-    if digest is not None:
-        _store_payload(folder, digest, data)
+    changes, digest = write.changes.seal()
     write.connection.execute(
         sa.insert(schema.event),
         {
@@ -159,26 +161,22 @@ def _append_event(write: Write, folder: Path) -> None:
             "kind": write.kind,
             "actor": write.actor,
             "summary": write.summary,
-            "changes": write.changes if inline else None,
+            "changes": changes,
             "payload_sha256": digest,
         },
     )
 
 
-def _store_payload(folder: Path, digest: str, data: bytes) -> None:
-    """Writes a payload file whole before the transaction that names it can commit."""
-    target = payload_path(folder, digest)
-    if target.exists():
+def drop_unnamed_payload(engine: Engine, changes: Changes) -> None:
+    """Removes the payload of a transaction that failed, once it is sure that no event names it."""
+    digest = changes.digest
+    if digest is None:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as stream:
-        stream.write(gzip.compress(data, compresslevel=3, mtime=0))
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(target)
-
-
-def payload_path(folder: Path, digest: str) -> Path:
-    """Where a bulk event's changes lie: events/ab/abcdef....json.gz."""
-    return folder / digest[:2] / f"{digest}.json.gz"
+    # A catalog that does not answer now may have the event: then the file stays.
+    with suppress(sa.exc.SQLAlchemyError, ImagetreeError, OSError):
+        with engine.connect() as connection:
+            named = connection.execute(
+                sa.select(schema.event.c.event_id).where(schema.event.c.payload_sha256 == digest)
+            ).first()
+        if named is None:
+            payload_path(changes.folder, digest).unlink(missing_ok=True)

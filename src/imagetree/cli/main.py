@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
@@ -19,6 +20,7 @@ from imagetree.core.errors import (
     OutOfSpace,
     PermissionDenied,
 )
+from imagetree.core.space import out_of_space
 
 BUILD, TREE, USE, CARE = "Build", "Look at the tree", "Release, train, serve", "Look after"
 
@@ -170,7 +172,9 @@ def run(arguments: Sequence[str]) -> int:
             raise
         told = translated(error)
     if told.message:
-        tell_error(told, as_json=as_json)
+        # The output may lie on the disk that is full; the exit code tells it then.
+        with suppress(OSError):
+            tell_error(told, as_json=as_json)
     return told.exit_code
 
 
@@ -188,6 +192,8 @@ def translated(error: Exception) -> ImagetreeError:
         return error
     if isinstance(error, MemoryError):
         return OutOfSpace("The memory is full.", hint="Close other programs, or ask for less.")
+    if full := out_of_space(error):
+        return full
     if isinstance(error, OSError):
         return _system_error(error)
     return ImagetreeError(
@@ -198,11 +204,6 @@ def translated(error: Exception) -> ImagetreeError:
 
 def _system_error(error: OSError) -> ImagetreeError:
     name = f" ({error.filename})" if error.filename else ""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return OutOfSpace(
-            f"The disk is full{name}.",
-            hint="What was reported as stored is stored. Make room, then run the command again.",
-        )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return PermissionDenied(
             f"The system does not allow that{name}: {error.strerror}.",

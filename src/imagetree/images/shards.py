@@ -7,7 +7,6 @@ member = header (512 bytes, ustar) + data + padding to 512 bytes; named by its S
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -20,7 +19,8 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-from imagetree.core.errors import Busy, IntegrityFailure, NotFound, OutOfSpace
+from imagetree.core.errors import Busy, IntegrityFailure, NotFound
+from imagetree.core.space import telling_space
 from imagetree.images.shard_reading import Place, ShardReader, read_member
 
 __all__ = [
@@ -228,25 +228,30 @@ class ShardWriter:
         self, series: ShardSeries, catalogued_end: Callable[[str], int], *, timeout_s: float
     ) -> None:
         self._series = series
-        series.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(series.folder / f".{series.prefix}.lock", timeout_s)
+        self._catalogued_end = catalogued_end
         self._adopted: dict[str, Place] = {}
         self._fd = -1
-        try:
-            self._recover(catalogued_end)
-        except BaseException:
-            self.close()
-            raise
+        self._lock = -1
+        with telling_space(series.folder):
+            series.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(series.folder / f".{series.prefix}.lock", timeout_s)
+            try:
+                self._recover()
+            except BaseException:
+                self.close()
+                raise
+        # Where this writer began: what it appends lies behind, until rows are committed.
+        self._begun = (self._number, self._end)
 
-    def _recover(self, catalogued_end: Callable[[str], int]) -> None:
+    def _recover(self) -> None:
         paths = self._series.paths()
-        self._number = int(paths[-1].stem.rsplit("-", 1)[1]) if paths else 0
+        self._number = _number_of(paths[-1]) if paths else 0
         # A batch may have rolled over before its rows were committed: look back to the first
         # shard that the catalog knows.
         for path in reversed(paths):
             # Batches open a writer each: a look at the whole shard would make collecting slower
             # with every image, so what is catalogued already is left to `imagetree check`.
-            known = _padded(catalogued_end(path.name))
+            known = _padded(self._catalogued_end(path.name))
             for member in scan(path, start=known):
                 if member.sha256 and not member.removed:
                     data = read_member(path.parent, member.place)
@@ -256,7 +261,7 @@ class ShardWriter:
                 break
         if paths and _is_sealed(paths[-1]):
             self._number += 1
-        known = _padded(catalogued_end(self._path.name))
+        known = _padded(self._catalogued_end(self._path.name))
         whole = _end_of_members(self._path, known) if self._path.exists() else 0
         if whole < known:
             raise IntegrityFailure(
@@ -298,12 +303,13 @@ class ShardWriter:
     def _write(self, block: bytes) -> None:
         view, at = memoryview(block), self._end
         try:
-            while view:
-                n_written = os.pwrite(self._fd, view, at)
-                view, at = view[n_written:], at + n_written
-        except OSError as error:
+            with telling_space(self._series.folder):
+                while view:
+                    n_written = os.pwrite(self._fd, view, at)
+                    view, at = view[n_written:], at + n_written
+        except BaseException:
             os.ftruncate(self._fd, self._end)
-            raise _out_of_space(error, self._path) from error
+            raise
 
     def _seal(self) -> None:
         self._write(END)
@@ -311,14 +317,32 @@ class ShardWriter:
         os.close(self._fd)
         self._fd = -1
         self._number += 1
-        self._open()
+        with telling_space(self._series.folder):
+            self._open()
 
     def flush(self) -> None:
         """Brings all that was appended to the disk; only then may rows be committed."""
-        try:
+        with telling_space(self._series.folder):
             os.fsync(self._fd)
-        except OSError as error:
-            raise _out_of_space(error, self._path) from error
+
+    def take_back(self) -> None:
+        """Cuts off what this writer appended and no row names, and closes the writer.
+
+        For a batch that failed: its bytes would only fill a full disk. The catalog is asked
+        again, so bytes whose rows were committed after all stay.
+        """
+        os.close(self._fd)
+        self._fd = -1
+        number, end = self._begun
+        for path in reversed(self._series.paths()):
+            this = _number_of(path)
+            named = _padded(self._catalogued_end(path.name))
+            if this > number and not named:
+                path.unlink()
+                continue
+            if this >= number:
+                os.truncate(path, max(named, end if this == number else 0))
+            break
 
     def close(self) -> None:
         """Lets go of the shard and the lock."""
@@ -341,20 +365,12 @@ class ShardWriter:
         self.close()
 
 
-def _out_of_space(error: OSError, path: Path) -> OSError | OutOfSpace:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return error
-    return OutOfSpace(
-        f"The disk that holds {path.parent} is full. All images reported as stored are safe.",
-        hint="Free some space and run the same command again: it goes on where it stopped.",
-    )
+def _number_of(path: Path) -> int:
+    return int(path.stem.rsplit("-", 1)[1])
 
 
 def _lock(path: Path, timeout_s: float) -> int:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise _out_of_space(error, path) from error
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     until = time.monotonic() + timeout_s
     while True:
         try:
@@ -372,7 +388,7 @@ def _lock(path: Path, timeout_s: float) -> int:
     try:
         # Fixed width and never truncated: a reader sees a whole number at any moment.
         os.pwrite(fd, f"{os.getpid():<20}\n".encode(), 0)
-    except OSError as error:
+    except OSError:
         os.close(fd)
-        raise _out_of_space(error, path) from error
+        raise
     return fd

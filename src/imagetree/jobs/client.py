@@ -13,8 +13,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from imagetree.core.errors import Busy, Cancelled, ExternalFailure, ImagetreeError, NotFound
+from imagetree.core.errors import (
+    Busy,
+    Cancelled,
+    ExternalFailure,
+    ImagetreeError,
+    NotFound,
+    OutOfSpace,
+)
 from imagetree.core.progress import Progress, Report, silent
+from imagetree.core.space import disk_full, telling_space
 from imagetree.jobs.engine import (
     APPLICATION_NAME,
     APPLICATION_VERSION,
@@ -22,6 +30,7 @@ from imagetree.jobs.engine import (
     open_jobs_engine,
 )
 from imagetree.jobs.progress_file import read_progress
+from imagetree.jobs.reserve import require_room
 from imagetree.jobs.runner_lock import holder
 from imagetree.jobs.steps import Json, Params
 
@@ -115,23 +124,27 @@ class JobClient:
             if found and found["ready"]:
                 return
             if found is None and process is None:
+                require_room(self._folder)
                 process = self._start_runner()
-            if (
-                process is not None
-                and (process.poll() or 0) > 0
-                and process.poll() != Busy.exit_code
-            ):
-                tail = (self._folder / "cache" / "runner.log").read_text("utf-8", "replace")
-                raise ExternalFailure(
-                    f"The job runner did not start: {tail.strip()[-500:]}",
-                    hint=f"Try it by hand: imagetree jobs run {self._folder}",
-                )
             if process is not None and process.poll() is not None:
+                self._refuse_failure(process.returncode)
                 process = None
             time.sleep(0.05)
         raise ExternalFailure(
             f"The job runner was not ready after {START_TIMEOUT_S:.0f} s.",
             hint=f"Its log is {self._folder / 'cache' / 'runner.log'}.",
+        )
+
+    def _refuse_failure(self, exit_code: int) -> None:
+        """Raises the reason why a runner ended with this code; none when it gave way or ended."""
+        if exit_code in (0, Busy.exit_code) or exit_code < 0:
+            return
+        if exit_code == OutOfSpace.exit_code:
+            raise disk_full(self._folder)
+        tail = (self._folder / "cache" / "runner.log").read_text("utf-8", "replace")
+        raise ExternalFailure(
+            f"The job runner did not start: {tail.strip()[-500:]}",
+            hint=f"Try it by hand: imagetree jobs run {self._folder}",
         )
 
     def _start_runner(self) -> subprocess.Popen[bytes]:
@@ -159,7 +172,8 @@ class JobClient:
         }
         if job_id:
             options["workflow_id"] = job_id
-        handle = self._connected().enqueue(options, kind, params)
+        with telling_space(self._folder):
+            handle = self._connected().enqueue(options, kind, params)
         return str(handle.get_workflow_id())
 
     def get(self, job_id: str) -> Job:
@@ -174,7 +188,8 @@ class JobClient:
         return self._list(limit=limit, sort_desc=True) if self.exists() else []
 
     def _list(self, **options: Any) -> list[Job]:
-        statuses = self._connected().list_workflows(name=WORKFLOW_NAME, **options)
+        with telling_space(self._folder):
+            statuses = self._connected().list_workflows(name=WORKFLOW_NAME, **options)
         return [self._job(status) for status in statuses]
 
     def _job(self, status: Any) -> Job:
@@ -200,13 +215,15 @@ class JobClient:
     def cancel(self, job_id: str) -> None:
         """Asks a job to stop at its next step. What it has done is kept."""
         self.get(job_id)
-        self._connected().cancel_workflow(job_id)
+        with telling_space(self._folder):
+            self._connected().cancel_workflow(job_id)
 
     def resume(self, job_id: str) -> None:
         """Lets a cancelled job go on behind its last finished step."""
         self.ensure_runner()
         self.get(job_id)
-        self._connected().resume_workflow(job_id)
+        with telling_space(self._folder):
+            self._connected().resume_workflow(job_id)
 
     def wait(
         self,

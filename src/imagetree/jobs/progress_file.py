@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ class ProgressFile:
     def __init__(self, folder: Path, job_id: str) -> None:
         self._path = folder / f"{job_id}.json"
         self._last = 0.0
-        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, progress: Progress) -> None:
         """Writes one report, unless one was written a moment ago and this is not the last."""
@@ -31,8 +33,13 @@ class ProgressFile:
             return
         self._last = at
         part = self._path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-        part.replace(self._path)
+        try:
+            part.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            part.replace(self._path)
+        except OSError:
+            # Nobody's work ends for a report's sake; the step that finds the disk full says so.
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def read_progress(folder: Path, job_id: str) -> Progress | None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from imagetree.core.errors import Cancelled
 from imagetree.core.progress import Progress, Report, silent
+from imagetree.core.space import telling_space
 
 # What steps return and jobs take and give: what JSON can say.
 Json = Any
@@ -45,7 +46,8 @@ class DirectSteps:
         """Result of the step, unless a stop was asked for before it began."""
         if self._should_stop():
             raise Cancelled(f"Stopped before '{name}'.", hint="What was done is kept.")
-        return step()
+        with telling_space():
+            return step()
 
     def report(self, progress: Progress) -> None:
         """Hands the progress on."""

@@ -54,6 +54,18 @@ class ReleaseImage:
             boxes=tuple(Box(*one) for one in line["boxes"]),
         )
 
+    def in_split(self, split: str) -> ReleaseImage:
+        """The same image in a split."""
+        return ReleaseImage(
+            sha256=self.sha256,
+            split=split,
+            width_px=self.width_px,
+            height_px=self.height_px,
+            length=self.length,
+            labels=self.labels,
+            boxes=self.boxes,
+        )
+
     def as_line(self) -> dict[str, Any]:
         """The manifest's line.
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from imagetree.catalog import schema
 from imagetree.collect.source import Remote, Source
-from imagetree.core.errors import InvalidInput, NotFound
+from imagetree.core.errors import InvalidInput, NotFound, OutOfSpace
 from imagetree.core.progress import Progress
 from imagetree.jobs.steps import Json, Params, Steps
 from imagetree.workflows import classes, duplicates, gate, sources
@@ -86,6 +86,11 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
             )
             if counts["done"]:
                 break
+    except OutOfSpace as error:
+        n_safe = totals["n_stored"] + totals["n_known"]
+        raise OutOfSpace(
+            f"{error.message} {n_safe:,} of this command's are among them.", hint=error.hint
+        ) from error
     finally:
         batches.close()
         if isinstance(source, Remote):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,7 +30,7 @@ def gather(connection: Connection, *, wnids: Sequence[str] | None, min_images: i
 
     InvalidInput when that is nothing.
     """
-    label, image, near = schema.label.c, schema.image.c, schema.near_duplicate.c
+    label, image = schema.label.c, schema.image.c
     present = sa.select(label.wnid, sa.func.count()).where(label.state == "present")
     counts = {row[0]: row[1] for row in connection.execute(present.group_by(label.wnid))}
     _refuse_empty(counts, wnids)
@@ -45,10 +45,9 @@ def gather(connection: Connection, *, wnids: Sequence[str] | None, min_images: i
     only = None if wnids is None else kept
     labels = _labels(connection, left_out=left_out, only=only)
     boxes = _boxes(connection, left_out=left_out, only=only)
-    rows = connection.execute(
-        sa.select(image.image_id, image.sha256, image.width_px, image.height_px, image.length)
-    ).all()
-    names = {row.image_id: row.sha256 for row in rows}
+    statement = sa.select(
+        image.image_id, image.sha256, image.width_px, image.height_px, image.length
+    )
     images = [
         ReleaseImage(
             sha256=row.sha256,
@@ -56,18 +55,34 @@ def gather(connection: Connection, *, wnids: Sequence[str] | None, min_images: i
             width_px=row.width_px,
             height_px=row.height_px,
             length=row.length,
-            labels=tuple(sorted(labels[row.image_id], key=lambda one: one.wnid)),
-            boxes=tuple(sorted(boxes.get(row.image_id, ()), key=_box_order)),
+            labels=tuple(sorted(labels.pop(row.image_id), key=lambda one: one.wnid)),
+            boxes=tuple(sorted(boxes.pop(row.image_id, ()), key=_box_order)),
         )
-        for row in rows
+        for row in _stream(connection, statement)
         if row.image_id in labels
     ]
     images.sort(key=lambda one: one.sha256)
     centres = {one.sha256: one.sha256 for one in images}
-    for image_id, centre_id in connection.execute(sa.select(near.image_id, near.centre_id)):
-        if names[image_id] in centres:
-            centres[names[image_id]] = names[centre_id]
+    for sha256, centre in _stars(connection):
+        if sha256 in centres:
+            centres[sha256] = centre
     return Draft(classes=tuple(sorted(kept)), images=images, centres=centres)
+
+
+def _stream(connection: Connection, statement: sa.Select[Any]) -> Iterable[Any]:
+    """The rows as they come, some thousands in memory at a time."""
+    return connection.execute(statement.execution_options(yield_per=5_000))
+
+
+def _stars(connection: Connection) -> Iterator[tuple[str, str]]:
+    """SHA-256 of each near duplicate and of its star's centre."""
+    near, image, centre = schema.near_duplicate, schema.image, schema.image.alias("centre")
+    statement = sa.select(image.c.sha256, centre.c.sha256).select_from(
+        near.join(image, image.c.image_id == near.c.image_id).join(
+            centre, centre.c.image_id == near.c.centre_id
+        )
+    )
+    yield from _stream(connection, statement)
 
 
 def _wanted(wnid: str, left_out: Set[str], only: Set[str] | None) -> bool:
@@ -78,10 +93,12 @@ def _labels(
     connection: Connection, *, left_out: Set[str], only: Set[str] | None
 ) -> dict[int, list[Label]]:
     found: dict[int, list[Label]] = {}
-    for row in connection.execute(sa.select(schema.label)):
+    # Many images carry the same label: one object serves them all.
+    same: dict[Label, Label] = {}
+    for row in _stream(connection, sa.select(schema.label)):
         if _wanted(row.wnid, left_out, only):
             one = Label(row.wnid, row.state, row.confidence, row.method)
-            found.setdefault(row.image_id, []).append(one)
+            found.setdefault(row.image_id, []).append(same.setdefault(one, one))
     return found
 
 
@@ -140,7 +157,7 @@ def with_splits(draft: Draft, *, split: Mapping[str, float], seed: int) -> list[
         splits=split,
         seed=seed,
     )
-    images = [replace(one, split=found[one.sha256]) for one in draft.images if one.sha256 in found]
+    images = [one.in_split(found[one.sha256]) for one in draft.images if one.sha256 in found]
     if not images:
         raise InvalidInput(
             "The shares of the splits are too small for a single image.", hint="Give larger ones."

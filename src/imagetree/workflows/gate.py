@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from imagetree.catalog import schema
 from imagetree.core.errors import InvalidInput
 from imagetree.taxonomy.taxonomy import Taxonomy
+from imagetree.workflows.claims import add_synsets
 from imagetree.workflows.context import Context
-from imagetree.workflows.ingest import add_synsets
 
 # "person, individual, someone": what is under it is about people and not for a crowd to label.
 PERSON = "n00007846"

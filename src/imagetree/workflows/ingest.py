@@ -7,8 +7,6 @@ a crash between the two leaves whole members without rows, which the next writer
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +16,10 @@ from sqlalchemy.engine import Connection
 
 from imagetree.catalog import schema
 from imagetree.catalog.writing import Write
+from imagetree.core.errors import OutOfSpace
 from imagetree.images.fingerprints import Prepared, prepare
-from imagetree.images.shards import Place
-from imagetree.taxonomy.taxonomy import Taxonomy
+from imagetree.images.shards import Place, ShardWriter
+from imagetree.workflows.claims import add_claims
 from imagetree.workflows.context import Context
 
 # How long a batch waits for another process that is writing shards.
@@ -56,16 +55,6 @@ class Refused:
     reason: str
 
 
-def draw(sha256: str, wnid: str) -> float:
-    """A fixed pseudo-random number in [0, 1) for an image on a synset.
-
-    Sampling candidates at random is then a range of an indexed column.
-    """
-    digest = hashlib.blake2b(f"{sha256} {wnid}".encode(), digest_size=8).digest()
-    (number,) = struct.unpack(">Q", digest)
-    return float(number >> 11) / float(1 << 53)
-
-
 def store(
     context: Context,
     collection_id: int,
@@ -85,23 +74,43 @@ def store(
         # Under the writer's lock nobody else can add these images in between.
         with context.engine.connect() as connection:
             known = known_images(connection, [item.sha256 for item in found])
-        fresh: dict[str, Prepared] = {}
-        places: dict[str, tuple[Place, Place]] = {}
-        for item in found:
-            sha256 = item.sha256
-            if sha256 in known or sha256 in places:
-                continue
+        fresh = _fresh(found, known)
+        try:
+            places = _append(images, thumbs, found, fresh)
+            return _write_rows(context, collection_id, found, refused, known, fresh, places)
+        except OutOfSpace:
+            images.take_back()
+            thumbs.take_back()
+            raise
+
+
+def _fresh(found: Sequence[Found], known: dict[str, int]) -> dict[str, Prepared]:
+    """What was made of each image that is not catalogued, by SHA-256."""
+    fresh: dict[str, Prepared] = {}
+    for item in found:
+        if item.sha256 not in known and item.sha256 not in fresh:
             # Catalogued when it was looked up, and taken back since: decoded after all.
-            fresh[sha256] = item.prepared or prepare(item.data)
-            thumb = fresh[sha256].thumbnail
-            thumb_sha256 = hashlib.sha256(thumb).hexdigest()
-            places[sha256] = (
-                images.append(sha256, item.data),
-                thumbs.append(thumb_sha256, thumb),
-            )
-        images.flush()
-        thumbs.flush()
-        return _write_rows(context, collection_id, found, refused, known, fresh, places)
+            fresh[item.sha256] = item.prepared or prepare(item.data)
+    return fresh
+
+
+def _append(
+    images: ShardWriter, thumbs: ShardWriter, found: Sequence[Found], fresh: dict[str, Prepared]
+) -> dict[str, tuple[Place, Place]]:
+    """Where the bytes and the thumbnail of each new image lie, on the disk and synced."""
+    places: dict[str, tuple[Place, Place]] = {}
+    for item in found:
+        if item.sha256 not in fresh or item.sha256 in places:
+            continue
+        thumb = fresh[item.sha256].thumbnail
+        thumb_sha256 = hashlib.sha256(thumb).hexdigest()
+        places[item.sha256] = (
+            images.append(item.sha256, item.data),
+            thumbs.append(thumb_sha256, thumb),
+        )
+    images.flush()
+    thumbs.flush()
+    return places
 
 
 def known_images(connection: Connection, sha256s: Iterable[str]) -> dict[str, int]:
@@ -255,120 +264,6 @@ def _insert_rejects(write: Write, collection_id: int, refused: Sequence[Refused]
             }
             for number, item in zip(numbers, refused, strict=True)
         ],
-    )
-
-
-def add_claims(
-    write: Write,
-    claims: Sequence[tuple[int, str, str, str]],
-    *,
-    taxonomy: Taxonomy,
-    method: str = "imported",
-) -> None:
-    """Turns claims (image_id, sha256, wnid, 'label' or 'candidate') into rows and counts.
-
-    A label ends the candidacy of the same image for the same synset; a candidate is not added
-    where a label stands.
-    """
-    # One claim a pair; where a batch both labels and proposes it, the label wins.
-    strongest: dict[tuple[int, str], tuple[int, str, str, str]] = {}
-    for claim in claims:
-        pair = (claim[0], claim[2])
-        if pair not in strongest or claim[3] == "label":
-            strongest[pair] = claim
-    claims = list(strongest.values())
-    if not claims:
-        return
-    add_synsets(write, sorted({wnid for _, _, wnid, _ in claims}), taxonomy=taxonomy)
-    image_ids = sorted({image_id for image_id, _, _, _ in claims})
-    labelled = _pairs(write.connection, schema.label, image_ids)
-    proposed = _pairs(write.connection, schema.candidate, image_ids)
-    labels: list[dict[str, Any]] = []
-    candidates: list[dict[str, Any]] = []
-    ended: list[dict[str, Any]] = []
-    for image_id, sha256, wnid, kind in claims:
-        pair = (image_id, wnid)
-        if pair in labelled:
-            continue
-        if kind == "label":
-            labels.append(
-                {
-                    "image_id": image_id,
-                    "wnid": wnid,
-                    "state": "present",
-                    "confidence": None,
-                    "method": method,
-                }
-            )
-            if pair in proposed:
-                ended.append({"image_id": image_id, "wnid": wnid})
-        elif pair not in proposed:
-            candidates.append({"image_id": image_id, "wnid": wnid, "draw": draw(sha256, wnid)})
-    write.insert(schema.label, labels)
-    write.insert(schema.candidate, candidates)
-    write.delete(schema.candidate, ended)
-    amounts: dict[str, Counter[str]] = {}
-    for row in labels:
-        amounts.setdefault(row["wnid"], Counter())["n_present"] += 1
-    for row in candidates:
-        amounts.setdefault(row["wnid"], Counter())["n_candidates"] += 1
-    for row in ended:
-        amounts.setdefault(row["wnid"], Counter())["n_candidates"] -= 1
-    add_counts(write, amounts)
-
-
-def add_counts(write: Write, amounts: dict[str, Counter[str]]) -> None:
-    """Adds to the counts a synset: wnid -> n_present, n_absent, n_candidates."""
-    write.add(
-        schema.synset_count,
-        [
-            {
-                "wnid": wnid,
-                "n_present": counter["n_present"],
-                "n_absent": counter["n_absent"],
-                "n_candidates": counter["n_candidates"],
-            }
-            for wnid, counter in sorted(amounts.items())
-        ],
-    )
-
-
-def _pairs(
-    connection: Connection, table: sa.Table, image_ids: Sequence[int]
-) -> set[tuple[int, str]]:
-    rows = connection.execute(
-        sa.select(table.c.image_id, table.c.wnid).where(table.c.image_id.in_(image_ids))
-    )
-    return {(row.image_id, row.wnid) for row in rows}
-
-
-def add_synsets(write: Write, wnids: Sequence[str], *, taxonomy: Taxonomy) -> None:
-    """Copies synsets that are used for the first time, with their parents, into the catalog."""
-    here = set(
-        write.connection.execute(
-            sa.select(schema.synset.c.wnid).where(schema.synset.c.wnid.in_(wnids))
-        ).scalars()
-    )
-    fresh = taxonomy.synsets([wnid for wnid in wnids if wnid not in here])
-    write.insert(
-        schema.synset,
-        [
-            {
-                "wnid": one.wnid,
-                "words": list(one.words),
-                "gloss": one.gloss,
-                "height": one.height,
-                "safety": "unreviewed",
-                "safety_by": "",
-                "imageability": None,
-                "source": taxonomy.source_of(one.wnid),
-            }
-            for one in fresh
-        ],
-    )
-    write.insert(
-        schema.hypernym,
-        [{"child": one.wnid, "parent": parent} for one in fresh for parent in one.parents],
     )
 
 

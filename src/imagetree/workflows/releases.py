@@ -1,12 +1,10 @@
-"""Releases: freezing what is labelled, opening, verifying and comparing what was frozen."""
+"""Releases: opening, verifying and comparing what was frozen; `freeze` makes them."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from imagetree.catalog import schema
-from imagetree.catalog.writing import Write, writing
-from imagetree.core.errors import Conflict, ImagetreeError, InvalidInput, NotFound
+from imagetree.core.errors import ImagetreeError, NotFound
 from imagetree.core.progress import Progress, Report, silent
 from imagetree.images.shards import Place, ShardReader
-from imagetree.release.manifest import manifest_id, read_manifest, write_manifest
+from imagetree.release.manifest import manifest_id, read_manifest
 from imagetree.release.record import ReleaseImage
 from imagetree.release.release import Release
-from imagetree.release.splits import check_fractions
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows.context import Context
-from imagetree.workflows.draft import gather, refuse_nested, with_splits
 
 MANIFEST = "manifest.jsonl"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _REPORT_EVERY = 100
 # Up to here all places are read at once at the first image; beyond, one at a time.
 _MAX_PLACES = 1_000_000
@@ -75,154 +69,66 @@ def pieces_of(context: Context) -> Pieces:
     )
 
 
-# ---- creating ----
+# ---- rows ----
+
+Rows = Iterator[dict[str, Any]]
 
 
-def create_release(
-    pieces: Pieces,
-    name: str,
-    *,
-    split: Mapping[str, float],
-    seed: int = 0,
-    wnids: Sequence[str] | None = None,
-    min_images: int = 1,
-    allow_nested: bool = False,
-    report: Report = silent,
-) -> ReleaseInfo:
-    """The release of all labelled images, frozen under `name`; with `wnids`, of those classes.
-
-    Classes are the synsets that at least `min_images` images show. None may be an ancestor of
-    another (as in ILSVRC), or a right answer could count as wrong; `allow_nested` lets it be.
-    Candidates wait for votes and do not go in. Exact and near duplicates go to one split.
-
-    The same labels on the same bytes with the same split and seed give the same id, and a name
-    that exists with the same id is just opened. Conflict when it has another; InvalidInput when
-    nothing is labelled or an argument cannot be used.
-    """
-    _check(name, split, seed=seed, min_images=min_images)
-    report(Progress(what="release", n_done=0, unit="images", note="reading the labels"))
-    # Other writers wait until the release is whole, so it is of one moment.
-    with writing(
-        pieces.engine, "release.created", actor=pieces.actor, events_folder=pieces.events_folder
-    ) as write:
-        draft = gather(write.connection, wnids=wnids, min_images=min_images)
-        if not allow_nested:
-            refuse_nested(pieces.taxonomy, draft.classes)
-        images = with_splits(draft, split=split, seed=seed)
-        header = {
-            "seed": seed,
-            "splits": {key: float(value) for key, value in split.items()},
-            "classes": [
-                {"wnid": wnid, "words": list(pieces.taxonomy[wnid].words)} for wnid in draft.classes
-            ],
-        }
-        total = len(images)
-        report(Progress(what="release", n_done=0, n_total=total, unit="images", note="freezing"))
-        info = _freeze(pieces, write, name, header=header, images=images)
-    report(Progress(what="release", n_done=total, n_total=total, unit="images"))
-    return info
-
-
-def _check(name: str, split: Mapping[str, float], *, seed: int, min_images: int) -> None:
-    if not _NAME.fullmatch(name):
-        raise InvalidInput(
-            f"{name!r} is no name for a release.",
-            hint="Use up to 64 letters, digits, _, - and ., such as v1.",
-        )
-    check_fractions(split)
-    if not 0 <= seed < 2**63:
-        raise InvalidInput(f"The seed {seed} is out of range.", hint="Use 0 or a number above.")
-    if min_images < 1:
-        raise InvalidInput(f"min_images is {min_images}.", hint="Use 1 or a number above.")
-
-
-def _freeze(
-    pieces: Pieces,
-    write: Write,
-    name: str,
-    *,
-    header: Mapping[str, Any],
-    images: Sequence[ReleaseImage],
-) -> ReleaseInfo:
-    before = _find(write.connection, name)
-    part = pieces.releases_folder / f".{name}.new"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        release_id = write_manifest(
-            part / MANIFEST, header, images=(one.as_line() for one in images)
-        )
-        if before is not None:
-            if before.release_id != release_id:
-                raise Conflict(
-                    f"Release {name} exists already with other content.",
-                    hint="A release never changes: give the new one another name.",
-                )
-            return before
-        target = pieces.manifest(name)
-        target.parent.mkdir(exist_ok=True)
-        (part / MANIFEST).replace(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    info = ReleaseInfo(
-        name=name,
-        release_id=release_id,
-        created_at=write.at,
-        seed=header["seed"],
-        splits=dict(header["splits"]),
-        n_images=len(images),
-        n_classes=len(header["classes"]),
-    )
-    write.insert(schema.release, [dict(vars(info))])
-    for table, rows in _rows(name, images).items():
-        write.insert(table, rows)
-    write.summary = (
-        f"Release {name} was frozen: {info.n_images:,} images of {info.n_classes:,} classes"
-    )
-    return info
-
-
-def _rows(name: str, images: Iterable[ReleaseImage]) -> dict[sa.Table, list[dict[str, Any]]]:
-    """The catalog's rows of a release, by table; `verify_release` compares with the same."""
-    held: list[dict[str, Any]] = []
-    labels: list[dict[str, Any]] = []
-    boxes: list[dict[str, Any]] = []
+def _image_rows(name: str, images: Iterable[ReleaseImage]) -> Rows:
     for image in images:
-        key = {"release": name, "sha256": image.sha256}
-        held.append({**key, "split": image.split})
+        yield {"release": name, "sha256": image.sha256, "split": image.split}
+
+
+def _label_rows(name: str, images: Iterable[ReleaseImage]) -> Rows:
+    for image in images:
         for label in image.labels:
-            labels.append(
-                {
-                    **key,
-                    "wnid": label.wnid,
-                    "state": label.state,
-                    "confidence": label.confidence,
-                    "method": label.method,
-                }
-            )
+            yield {
+                "release": name,
+                "sha256": image.sha256,
+                "wnid": label.wnid,
+                "state": label.state,
+                "confidence": label.confidence,
+                "method": label.method,
+            }
+
+
+def _box_rows(name: str, images: Iterable[ReleaseImage]) -> Rows:
+    for image in images:
         for number, box in enumerate(image.boxes):
-            corners = {"xmin": box.xmin, "ymin": box.ymin, "xmax": box.xmax, "ymax": box.ymax}
-            boxes.append(
-                {**key, "box_number": number, "wnid": box.wnid, **corners, "state": box.state}
-            )
-    return {
-        schema.release_image: held,
-        schema.release_label: labels,
-        schema.release_box: boxes,
-    }
+            yield {
+                "release": name,
+                "sha256": image.sha256,
+                "box_number": number,
+                "wnid": box.wnid,
+                "xmin": box.xmin,
+                "ymin": box.ymin,
+                "xmax": box.xmax,
+                "ymax": box.ymax,
+                "state": box.state,
+            }
+
+
+# The catalog's rows of a release, by table: `create_release` inserts them and `verify_release`
+# compares with the same.
+ROWS_OF: dict[sa.Table, Callable[[str, Iterable[ReleaseImage]], Rows]] = {
+    schema.release_image: _image_rows,
+    schema.release_label: _label_rows,
+    schema.release_box: _box_rows,
+}
 
 
 # ---- reading ----
 
 
-def _find(connection: Connection, name: str) -> ReleaseInfo | None:
+def find_release(connection: Connection, name: str) -> ReleaseInfo | None:
+    """The release of that name, where there is one."""
     row = connection.execute(sa.select(schema.release).where(schema.release.c.name == name)).first()
     return ReleaseInfo(**row._mapping) if row else None
 
 
 def _require(pieces: Pieces, name: str) -> ReleaseInfo:
     with pieces.engine.connect() as connection:
-        found = _find(connection, name)
+        found = find_release(connection, name)
     if found is None:
         known = ", ".join(one.name for one in list_releases(pieces)[-5:])
         raise NotFound(
@@ -323,10 +229,13 @@ def _differing_rows(pieces: Pieces, info: ReleaseInfo, images: Sequence[ReleaseI
     if len(images) != info.n_images:
         problems.append(f"The catalog counts {info.n_images:,} images, not {len(images):,}.")
     with pieces.engine.connect() as connection:
-        for table, rows in _rows(info.name, images).items():
+        for table, rows_of in ROWS_OF.items():
             stored = connection.execute(sa.select(table).where(table.c.release == info.name))
             have = {tuple(row) for row in stored}
-            want = {tuple(row[column.key] for column in table.columns) for row in rows}
+            want = {
+                tuple(row[column.key] for column in table.columns)
+                for row in rows_of(info.name, images)
+            }
             for text, differing in (
                 ("are not in the manifest", have - want),
                 ("of the manifest are missing", want - have),

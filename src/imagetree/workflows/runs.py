@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sqlalchemy as sa
 
 from imagetree.catalog import schema
+from imagetree.catalog.statements.run import (
+    RunRow,
+    ScoreRow,
+    find_run,
+    read_runs,
+    read_scores,
+)
 from imagetree.core.errors import Conflict, MissingPart, NotFound
 from imagetree.core.progress import Report, silent
 from imagetree.release.release import Release
@@ -29,23 +35,11 @@ FIGURE_IMAGES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """A run as the catalog knows it; `scores` are its stored evaluations, newest last."""
+class Run(RunRow):
+    """A run, its folder and its stored evaluations, newest last (not read for lists)."""
 
-    name: str
-    release: str
-    network: str
-    recipe: dict[str, Any]
-    state: str
-    reason: str
-    seed: int
-    started_at: str
-    finished_at: str | None
-    seconds: float | None
-    n_parameters: int | None
-    versions: dict[str, str]
     folder: Path
-    scores: tuple[dict[str, Any], ...] = ()
+    scores: tuple[ScoreRow, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The run as JSON."""
@@ -60,9 +54,10 @@ def require_torch() -> None:
         )
 
 
-def find_row(context: Context, name: str) -> sa.Row[Any] | None:
+def find_row(context: Context, name: str) -> RunRow | None:
+    """The row of a run; None when there is none of that name."""
     with context.engine.connect() as connection:
-        return connection.execute(sa.select(schema.run).where(schema.run.c.name == name)).first()
+        return find_run(connection, name)
 
 
 def make_loader(
@@ -98,25 +93,18 @@ def open_run(context: Context, name: str) -> Run:
         hint = f"There are: {', '.join(names)}." if names else "Train one: imagetree train"
         raise NotFound(f"There is no run {name!r}.", hint=hint)
     with context.engine.connect() as connection:
-        scores = connection.execute(
-            sa.select(schema.score)
-            .where(schema.score.c.run == name)
-            .order_by(schema.score.c.score_id)
-        ).all()
-    return _run(context, row, tuple(dict(one._mapping) for one in scores))
+        scores = read_scores(connection, [name])
+    return _run(context, row, tuple(reversed(scores)))
 
 
 def list_runs(context: Context) -> list[Run]:
     """All runs, newest first, without their scores."""
     with context.engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(schema.run).order_by(schema.run.c.started_at.desc())
-        ).all()
-    return [_run(context, row, ()) for row in rows]
+        return [_run(context, row, ()) for row in read_runs(connection, limit=None)]
 
 
-def _run(context: Context, row: sa.Row[Any], scores: tuple[dict[str, Any], ...]) -> Run:
-    return Run(**dict(row._mapping), folder=context.settings.runs_folder / row.name, scores=scores)
+def _run(context: Context, row: RunRow, scores: tuple[ScoreRow, ...]) -> Run:
+    return Run(**vars(row), folder=context.settings.runs_folder / row.name, scores=scores)
 
 
 def _trained(context: Context, name: str) -> tuple[Run, Any, Any, Release]:

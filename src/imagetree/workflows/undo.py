@@ -21,9 +21,10 @@ from imagetree.core.errors import Conflict
 from imagetree.core.progress import Progress
 from imagetree.images.shards import Place, remove, scan
 from imagetree.jobs.steps import Json, Params, Steps
+from imagetree.workflows.claims import add_counts
 from imagetree.workflows.collect import find_collection
 from imagetree.workflows.context import Context
-from imagetree.workflows.ingest import LOCK_TIMEOUT_S, add_counts
+from imagetree.workflows.ingest import LOCK_TIMEOUT_S
 
 BATCH = 500
 

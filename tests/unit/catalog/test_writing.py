@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 import threading
 from pathlib import Path
 
@@ -10,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from imagetree.catalog import migrations, replay, schema
+from imagetree.catalog.changes import Changes, payload_path
 from imagetree.catalog.engine import open_engine, sqlite_url
-from imagetree.catalog.writing import Write, payload_path, writing
+from imagetree.catalog.writing import Write, writing
 from imagetree.core.errors import IntegrityFailure
 
 
@@ -90,10 +94,11 @@ def test_bulk_goes_to_a_payload_file_whose_change_is_noticed(
         event = connection.execute(sa.select(schema.event)).one()
     assert event.changes is None
     payload = payload_path(tmp_path, event.payload_sha256)
-    assert len(replay.changes_of(event, tmp_path)[0]["rows"]) == 2000
+    changes = list(replay.changes_of(event, tmp_path))
+    assert sum(len(change["rows"]) for change in changes) == 2000
     payload.write_bytes(payload.read_bytes()[:-20])
     with pytest.raises(IntegrityFailure):
-        replay.changes_of(event, tmp_path)
+        list(replay.changes_of(event, tmp_path))
 
 
 def test_many_writers_take_turns(engine: Engine, tmp_path: Path) -> None:
@@ -123,3 +128,76 @@ def test_the_migrations_make_the_schema(engine: Engine) -> None:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, schema.metadata) == []
     assert migrations.revision(engine) == migrations.newest()
+
+
+@pytest.mark.parametrize("n_rows", [3, 5000])
+def test_changes_prepared_before_are_made_in_one_event(
+    engine: Engine, tmp_path: Path, n_rows: int
+) -> None:
+    rows = [
+        {"wnid": f"n{i:08d}", "n_present": i, "n_absent": 0, "n_candidates": 0}
+        for i in range(n_rows)
+    ]
+    for fails in (True, False):
+        changes = Changes(tmp_path / "events")
+        changes.add("add", "synset_count", iter(rows))
+        changes.seal()
+        try:
+            with writing(
+                engine, "test.bulk", actor="test", events_folder=tmp_path / "events"
+            ) as write:
+                write.play(changes)
+                if fails:
+                    raise RuntimeError
+        except RuntimeError:
+            assert count(engine, schema.synset_count) == count(engine, schema.event) == 0
+    assert count(engine, schema.synset_count) == n_rows
+    assert count(engine, schema.event) == 1
+    target = open_engine(sqlite_url(tmp_path / "replayed.sqlite"))
+    migrations.upgrade(target)
+    replay.replay(engine, target, events_folder=tmp_path / "events")
+    assert replay.differences(engine, target) == []
+    target.dispose()
+
+
+def test_a_failed_write_leaves_no_payload(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    rows = [{"wnid": f"n{i:08d}", "n_present": 1} for i in range(5000)]
+
+    def fail(kind: str) -> None:
+        with writing(engine, kind, actor="test", events_folder=folder) as write:
+            write.add(schema.synset_count, rows)
+            if kind == "test.bulk":
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail("test.bulk")
+    # This one fails after the payload was stored: an event needs a kind.
+    with pytest.raises(sa.exc.IntegrityError):
+        fail(None)  # type: ignore[arg-type]
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_payload_of_the_first_version_replays(engine: Engine, tmp_path: Path) -> None:
+    row = {"wnid": "n02084071", "n_present": 5, "n_absent": 0, "n_candidates": 1}
+    changes = [{"op": "add", "table": "synset_count", "rows": [row]}] * 2
+    data = json.dumps(changes, separators=(",", ":")).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    path = payload_path(tmp_path, digest)
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(data))
+    with engine.begin() as connection:
+        connection.execute(
+            sa.insert(schema.event),
+            {
+                "event_id": 1,
+                "at": "",
+                "kind": "test",
+                "actor": "",
+                "summary": "",
+                "payload_sha256": digest,
+            },
+        )
+    with engine.connect() as connection:
+        event = connection.execute(sa.select(schema.event)).one()
+    assert list(replay.changes_of(event, tmp_path)) == changes

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from imagetree.core.errors import Busy, IntegrityFailure, NotFound
-from imagetree.images.shards import Place, ShardReader, ShardSeries, _header, remove, scan, verify
+from imagetree.images.shards import (
+    Place,
+    ShardReader,
+    ShardSeries,
+    ShardWriter,
+    _header,
+    remove,
+    scan,
+    verify,
+)
 
 
 def sha(data: bytes) -> str:
@@ -111,3 +120,38 @@ def test_a_missing_shard_and_a_short_one(tmp_path: Path) -> None:
         reader.read(Place("images-000001.tar", 512, 5))
     with pytest.raises(IntegrityFailure):
         reader.read(Place("images-000000.tar", 512, 5))
+
+
+def test_what_no_row_names_is_taken_back(tmp_path: Path) -> None:
+    series = ShardSeries(tmp_path, seal_bytes=4_000)
+    ends: dict[str, int] = {}
+
+    def catalogued_end(shard: str) -> int:
+        return ends.get(shard, 0)
+
+    def append(writer: ShardWriter, *texts: str) -> None:
+        for text in texts:
+            places[text] = writer.append(sha(text.encode() * 900), text.encode() * 900)
+
+    places: dict[str, Place] = {}
+    with series.writer(catalogued_end) as writer:
+        append(writer, "a")
+    ends["images-000000.tar"] = places["a"].offset + places["a"].length
+    before = series.paths()[0].read_bytes()
+    # A batch that goes over into further shards, and then fails.
+    with series.writer(catalogued_end) as writer:
+        append(writer, *"bcdefghij")
+        assert len(series.paths()) == 5
+        writer.take_back()
+    assert [path.read_bytes() for path in series.paths()] == [before]
+    # Had its rows been committed after all, the bytes would have stayed.
+    with series.writer(catalogued_end) as writer:
+        append(writer, *"bcdefghij")
+        last = places["e"]
+        ends[last.shard] = last.offset + last.length
+        writer.take_back()
+    kept = [member.sha256 for path in series.paths() for member in scan(path)]
+    assert kept == [sha(text.encode() * 900) for text in "abcde"]
+    with series.writer(catalogued_end) as writer:
+        append(writer, "k")
+    assert list(verify(series.paths()[-1], {})) == []

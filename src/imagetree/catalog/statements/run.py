@@ -19,7 +19,7 @@ class RunRow:
     name: str
     release: str
     network: str
-    recipe: Any
+    recipe: dict[str, Any]
     state: str
     reason: str
     seed: int
@@ -27,6 +27,7 @@ class RunRow:
     finished_at: str | None
     seconds: float | None
     n_parameters: int | None
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +49,24 @@ _RUN = [schema.run.c[name] for name in RunRow.__dataclass_fields__]
 _SCORE = [schema.score.c[name] for name in ScoreRow.__dataclass_fields__]
 
 
-def read_runs(connection: Connection, *, limit: int = 200) -> list[RunRow]:
-    """The runs, newest first."""
+def read_runs(connection: Connection, *, limit: int | None = 200) -> list[RunRow]:
+    """The runs, newest first; with a limit of None all of them."""
     statement = sa.select(*_RUN).order_by(schema.run.c.started_at.desc()).limit(limit)
     return [RunRow(**row._mapping) for row in connection.execute(statement)]
 
 
+def find_run(connection: Connection, name: str) -> RunRow | None:
+    """One run; None when there is none of that name."""
+    row = connection.execute(sa.select(*_RUN).where(schema.run.c.name == name)).first()
+    return RunRow(**row._mapping) if row else None
+
+
 def read_run(connection: Connection, name: str) -> RunRow:
     """One run; NotFound when there is none of that name."""
-    row = connection.execute(sa.select(*_RUN).where(schema.run.c.name == name)).first()
-    if row is None:
+    found = find_run(connection, name)
+    if found is None:
         raise NotFound(f"No run is named {name}.", hint="See /runs.")
-    return RunRow(**row._mapping)
+    return found
 
 
 def read_scores(connection: Connection, runs: list[str]) -> list[ScoreRow]:

@@ -14,9 +14,10 @@ from sqlalchemy.engine import Engine
 from imagetree.catalog import migrations, replay, schema, totals
 from imagetree.catalog.engine import open_engine, sqlite_url
 from imagetree.catalog.totals import Stats
-from imagetree.core.errors import NotFound
+from imagetree.core.errors import InvalidInput, NotFound
 from imagetree.core.progress import Report, silent
 from imagetree.core.settings import Settings, read_settings
+from imagetree.core.text import storable
 from imagetree.jobs.client import JobClient
 from imagetree.jobs.steps import DirectSteps, Json, Params
 from imagetree.release.release import Release
@@ -171,6 +172,11 @@ class Database:
         location = os.fspath(source)
         if location and "://" not in location:
             location = str(Path(location).expanduser().resolve())
+        if storable(location) != location:
+            raise InvalidInput(
+                f"{storable(location)!r} has characters that cannot be written down.",
+                hint="Rename it, or collect it through a link of another name.",
+            )
         given = {key: value for key, value in options.items() if value not in (None, "", False)}
         for key in ("csv", "ground_truth", "classes_list"):
             if key in given:

@@ -70,7 +70,9 @@ def test_a_collect_killed_twenty_times(
     many_photos: Path, tmp_path: Path, wordnet_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Small batches, so that kills fall between, in and behind many of them.
-    code = "import imagetree.workflows.collect as c; c.BATCH_ITEMS = 8\n" + COLLECT
+    code = (
+        "import imagetree.workflows.batches as c; c.BATCH_ITEMS = 8; c.GROUP_ITEMS = 4\n" + COLLECT
+    )
     folder = tmp_path / "killed.imagetree"
     Database.create(folder).close()
     generator = random.Random(20)

@@ -15,6 +15,7 @@ from typing import Any, Self
 from imagetree.collect.folder import as_wnid
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
 from imagetree.core.errors import InvalidInput, NotFound
+from imagetree.core.text import storable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,10 @@ class ArchiveFolder:
         self.location = str(path)
         self._zip = zipfile.is_zipfile(path)
         if not self._zip and not tarfile.is_tarfile(path):
-            raise InvalidInput(f"{path} is neither a tar nor a zip archive.")
+            raise InvalidInput(
+                f"{path} is neither a tar nor a zip archive.",
+                hint="It may be cut short or empty: get it again.",
+            )
         if self._zip:
             self._open_zip().close()
 
@@ -147,7 +151,7 @@ class ArchiveFolder:
 
     def labels(self) -> set[str]:
         """The class folders that are not wnids."""
-        return {name for name in self._names() if not as_wnid(name)}
+        return {storable(name) for name in self._names() if not as_wnid(name)}
 
     def wnids(self) -> set[str]:
         """The class folders that are wnids."""

@@ -60,9 +60,13 @@ class Fetcher:
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
-    def close(self) -> None:
-        """Ends all connections; fetches that wait for their turn fail as stopped."""
+    def stop(self) -> None:
+        """Fetches that wait for their turn, or for more of an answer, fail as stopped."""
         self._stop.set()
+
+    def close(self) -> None:
+        """Stops, and ends all connections."""
+        self.stop()
         self._client.close()
 
     def fetch(self, url: str) -> bytes:
@@ -125,6 +129,7 @@ class Fetcher:
         body = bytearray()
         for chunk in response.iter_raw():
             body += chunk
+            self._pause(0.0)
             if len(body) > limit:
                 raise FetchFailure("too_many_bytes", f"has more than {limit:,} bytes")
             if time.monotonic() > deadline:

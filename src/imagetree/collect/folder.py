@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
 from imagetree.core.errors import InvalidInput, NotFound
+from imagetree.core.text import storable
 
 WNID = re.compile(r"n\d{8}")
 # Folders above the class folders, as other tools lay out what they have split already.
@@ -23,21 +25,28 @@ def as_wnid(name: str) -> str | None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Files below `root`, relative, sorted by their parts; hidden ones are left out."""
-    for folder, names, files in os.walk(root, onerror=_unreadable):
+    """Files below `root`, relative, sorted by their parts; hidden ones are left out.
+
+    Folders that cannot be walked into come as well, so that they can be refused: links, and
+    those that may not be read. InvalidInput where that is `root` itself.
+    """
+    unread: list[Path] = []
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise InvalidInput(
+                f"{root} cannot be read: {error.strerror}.", hint="Check its permissions."
+            ) from error
+        unread.append(Path(error.filename).relative_to(root))
+
+    for folder, names, files in os.walk(root, onerror=note):
         here = Path(folder).relative_to(root)
         names[:] = sorted(name for name in names if not name.startswith("."))
-        # A link to a folder is not walked into; it is yielded so that it can be refused.
         links = [name for name in names if (root / here / name).is_symlink()]
         for name in sorted([*files, *links]):
             if not name.startswith("."):
                 yield here / name
-
-
-def _unreadable(error: OSError) -> None:
-    raise InvalidInput(
-        f"{error.filename} cannot be read: {error.strerror}.", hint="Check its permissions."
-    ) from error
+    yield from sorted(unread)
 
 
 def _folder(path: Path) -> Path:
@@ -46,16 +55,29 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _refused(root: Path, relative: Path) -> Rejected | None:
-    """The reject for a link that leads out of the folder or nowhere, or for a special file."""
+def _size_bytes(root: Path, relative: Path) -> int | Rejected:
+    """A file's size; a reject for a link that leads out of the folder or nowhere, and the like."""
     path = root / relative
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        reason = "a symbolic link that leads out of the folder"
-        return Rejected(location=str(path), code="unsafe_link", reason=reason)
-    if not path.is_file():
-        reason = "not a regular file"
+    try:
+        about = path.lstat()
+        if stat.S_ISLNK(about.st_mode):
+            # Not Path.resolve, which raises on a link that leads back to itself.
+            if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                reason = "a symbolic link that leads out of the folder"
+                return Rejected(location=str(path), code="unsafe_link", reason=reason)
+            about = path.stat()
+    except PermissionError as error:
+        reason = f"could not be read: {error.strerror}"
+        return Rejected(location=str(path), code="unreadable", reason=reason)
+    except OSError as error:
+        reason = f"not a regular file: {error.strerror}"
         return Rejected(location=str(path), code="not_a_file", reason=reason)
-    return None
+    if stat.S_ISDIR(about.st_mode) and not path.is_symlink():
+        reason = "the folder could not be read, nor what is in it"
+        return Rejected(location=str(path), code="unreadable", reason=reason)
+    if not stat.S_ISREG(about.st_mode):
+        return Rejected(location=str(path), code="not_a_file", reason="not a regular file")
+    return about.st_size
 
 
 class ImageFolder:
@@ -106,7 +128,7 @@ class ImageFolder:
     def labels(self) -> set[str]:
         """Names of the class folders that hold files and are not wnids."""
         names = {self._class(path) for path in self._paths}
-        return {name for name in names if name and not as_wnid(name)}
+        return {storable(name) for name in names if name and not as_wnid(name)}
 
     def wnids(self) -> set[str]:
         """Names of the class folders that are wnids."""
@@ -119,8 +141,9 @@ class ImageFolder:
             key, path = relative.as_posix(), self._root / relative
             if skip(key):
                 continue
-            if refused := _refused(self._root, relative):
-                yield refused
+            size_bytes = _size_bytes(self._root, relative)
+            if isinstance(size_bytes, Rejected):
+                yield size_bytes
             elif not (top := self._class(relative)):
                 reason = "lies beside the class folders, not in one"
                 yield Rejected(location=str(path), code="no_class", reason=reason)
@@ -130,6 +153,7 @@ class ImageFolder:
                     location=str(path),
                     data=path.read_bytes,
                     filename=relative.name,
+                    size_bytes=size_bytes,
                     label_text=top,
                     wnid=as_wnid(top),
                 )
@@ -194,7 +218,7 @@ class FlatFolder:
     def labels(self) -> set[str]:
         """The labels in the CSV that are not wnids."""
         found = {row["label"] for row in self._rows.values() if row["label"]}
-        return {label for label in found if not as_wnid(label)}
+        return {storable(label) for label in found if not as_wnid(label)}
 
     def wnids(self) -> set[str]:
         """The labels in the CSV that are wnids."""
@@ -207,8 +231,9 @@ class FlatFolder:
             if skip(key):
                 continue
             row = self._rows.get(key, {})
-            if refused := _refused(self._root, relative):
-                yield refused
+            size_bytes = _size_bytes(self._root, relative)
+            if isinstance(size_bytes, Rejected):
+                yield size_bytes
             elif self._csv and not row:
                 reason = f"has no row in {self._csv}"
                 yield Rejected(location=str(path), code="no_row", reason=reason)
@@ -220,6 +245,7 @@ class FlatFolder:
                     location=str(path),
                     data=read,
                     filename=relative.name,
+                    size_bytes=size_bytes,
                     label_text=label,
                     wnid=as_wnid(label or ""),
                     licence=row.get("licence") or None,

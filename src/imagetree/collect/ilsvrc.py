@@ -144,6 +144,7 @@ class ValidationImages:
                     location=str(path),
                     data=path.read_bytes,
                     filename=path.name,
+                    size_bytes=path.stat().st_size,
                     wnid=wnid,
                 )
 

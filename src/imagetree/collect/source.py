@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from imagetree.core.progress import Report
+from imagetree.core.text import storable
 
 Skip = Callable[[str], bool]
 
@@ -14,10 +17,20 @@ def skip_nothing(key: str) -> bool:
     return False
 
 
+# Which of the given locations are stored already.
+Done = Callable[[Sequence[str]], set[str]]
+
+
+def nothing_done(locations: Sequence[str]) -> set[str]:
+    """None of them: a new collection."""
+    return set()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """One image of a source; `data` may be a function that reads the bytes when called.
 
+    `size_bytes` is given with such a function where it is known without reading.
     `location` says where it is for people, `key` names it within the source for resuming.
     `claim` (label or candidate) overrules what the collect was asked to make of a class.
     """
@@ -26,12 +39,16 @@ class Item:
     location: str
     data: bytes | Callable[[], bytes]
     filename: str
+    size_bytes: int | None = None
     label_text: str | None = None
     wnid: str | None = None
     licence: str | None = None
     author: str | None = None
     retrieved_at: str | None = None
     claim: str | None = None
+
+    def __post_init__(self) -> None:
+        _make_storable(self, "location", "label_text", "licence", "author")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +58,17 @@ class Rejected:
     location: str
     code: str
     reason: str
+
+    def __post_init__(self) -> None:
+        _make_storable(self, "location", "reason")
+
+
+def _make_storable(one: Item | Rejected, *names: str) -> None:
+    """Whatever the names of files hold, it must not end a collect."""
+    for name in names:
+        text = getattr(one, name)
+        if text is not None:
+            object.__setattr__(one, name, storable(text))
 
 
 class Source(Protocol):
@@ -66,3 +94,19 @@ class Source(Protocol):
 
     def items(self) -> Iterator[Item | Rejected]:
         """The items and rejects in order."""
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A source whose items have to be fetched before the first one is known."""
+
+    def fetch_next(
+        self, n_urls: int, *, done: Done, should_stop: Callable[[], bool], report: Report
+    ) -> bool:
+        """Whether everything is fetched, after up to `n_urls` more URLs were."""
+
+    def settle(self) -> None:
+        """Ends fetching: `items` takes what there is."""
+
+    def close(self) -> None:
+        """Stops what is being fetched."""

@@ -6,35 +6,32 @@ that had been stored before its third copy was seen would have to be taken back.
 fetched is written down as it comes, so a killed collect goes on where it was.
 
     list -> fetch (a thread a host) -> spool + outcomes -> placeholders out -> items in order
+
+Fetching may be waited for in pieces, by `fetch_next`; `items` waits for what is left.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import json
 import re
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from imagetree.collect.addresses import Gate
-from imagetree.collect.fetching import Fetcher, FetchFailure, FetchLimits, by_host
-from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
-from imagetree.core.errors import ExternalFailure, InvalidInput, NotFound, OutOfSpace
+from imagetree.collect.fetch_pool import FetchPool
+from imagetree.collect.fetching import Fetcher, FetchFailure, FetchLimits
+from imagetree.collect.source import Done, Item, Rejected, Skip, nothing_done, skip_nothing
+from imagetree.collect.spool import Spool
+from imagetree.core.errors import ExternalFailure, InvalidInput, NotFound
+from imagetree.core.progress import Progress, Report, silent
 
 # The same bytes under so many URLs are a placeholder.
 PLACEHOLDER_URLS = 3
-# Outcomes older than this are fetched again.
-KEPT_DAYS = 7
 ID_WNID = re.compile(r"(n\d{8})(?:_.*)?")
-OUTCOMES = "outcomes.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +47,6 @@ class Line:
         """The synset that the id begins with (`n02084071_1234`), if it does."""
         match = ID_WNID.fullmatch(self.name)
         return match.group(1) if match else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of a URL: the hash of its bytes, or a code and a reason."""
-
-    url: str
-    at: str
-    sha256: str = ""
-    code: str = ""
-    reason: str = ""
-    transient: bool = False
 
 
 class UrlList:
@@ -103,6 +88,8 @@ class UrlList:
         # One for all, so that a host is not asked too often by two.
         self._fetcher = Fetcher(gate, self._limits)
         self._n_threads = n_threads
+        self._pool: FetchPool | None = None
+        self._settled = False
         self.location = str(path)
 
     @cached_property
@@ -146,13 +133,68 @@ class UrlList:
         """The synsets that the ids begin with."""
         return {one.wnid for one in self._lines if isinstance(one, Line) and one.wnid}
 
+    def fetch_next(
+        self,
+        n_urls: int,
+        *,
+        done: Done = nothing_done,
+        should_stop: Callable[[], bool] = lambda: False,
+        report: Report = silent,
+    ) -> bool:
+        """Whether everything is fetched, after up to `n_urls` more URLs were.
+
+        Fetching goes on between two calls; the first one begins it. `done` tells which
+        locations are stored already: their bytes are not fetched again.
+        """
+        pool = self._pool or self._begin(done)
+
+        def tell() -> None:
+            report(
+                Progress(
+                    what="Fetching",
+                    n_done=len(self._urls) - pool.n_total + pool.n_settled,
+                    n_total=len(self._urls),
+                    unit="URLs",
+                    note=f"{pool.n_failed:,} failed" if pool.n_failed else "",
+                )
+            )
+
+        return pool.wait(n_urls=n_urls, should_stop=should_stop, tell=tell)
+
+    def settle(self) -> None:
+        """Ends fetching: what failed by now is rejected, not tried again by `items`."""
+        self._settled = True
+
+    def close(self) -> None:
+        """Stops what is being fetched; another `UrlList` of the same list goes on."""
+        if self._pool is not None:
+            self._pool.close()
+        self._fetcher.close()
+
+    @cached_property
+    def _spool(self) -> Spool:
+        return Spool(self._folder())
+
+    @cached_property
+    def _urls(self) -> list[str]:
+        return list(dict.fromkeys(one.url for one in self._lines if isinstance(one, Line)))
+
+    def _begin(self, done: Done) -> FetchPool:
+        spool = self._spool
+        left = [url for url in self._urls if spool.has_left(url)]
+        again = set(left) - done(left) if left else set()
+        missing = [url for url in self._urls if url in again or not spool.is_settled(url)]
+        self._pool = FetchPool(missing, self._fetcher, spool, n_threads=self._n_threads)
+        return self._pool
+
     def items(self, *, skip: Skip = skip_nothing) -> Iterator[Item | Rejected]:
         """The images in the list's order, after the whole list was fetched."""
         wanted = [one for one in self._lines if isinstance(one, Rejected) or not skip(one.name)]
-        spool = _Spool(self._folder())
+        spool = self._spool
         urls = dict.fromkeys(one.url for one in wanted if isinstance(one, Line))
-        missing = [url for url in urls if not spool.is_settled(url)]
-        _fetch_all(missing, self._fetcher, spool, n_threads=self._n_threads)
+        tried = spool.outcomes if self._settled or self._pool else ()
+        missing = [url for url in urls if url not in tried and not spool.is_settled(url)]
+        FetchPool(missing, self._fetcher, spool, n_threads=self._n_threads).wait()
         copies = Counter(spool.outcomes[url].sha256 for url in urls)
         told: set[str] = set()
         for one in wanted:
@@ -185,7 +227,7 @@ class UrlList:
         digest.update(self._rules.encode())
         return self._spool_root / digest.hexdigest()[:16]
 
-    def _reader(self, url: str, spool: _Spool) -> Callable[[], bytes]:
+    def _reader(self, url: str, spool: Spool) -> Callable[[], bytes]:
         """Reads an image out of the spool; fetches it anew when it left that already.
 
         That is so for the few that a killed collect had read and not yet stored.
@@ -201,108 +243,6 @@ class UrlList:
                 raise ExternalFailure(f"{url}: {failure.code}, {failure.reason}.") from failure
 
         return read
-
-
-class _Spool:
-    """Fetched images in one folder, a file a URL, and a line for what became of each URL."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._log = folder, folder / OUTCOMES
-        self._lock = threading.Lock()
-        self.outcomes: dict[str, Outcome] = {}
-        oldest = (datetime.now(UTC) - timedelta(days=KEPT_DAYS)).isoformat()
-        for line in self._log.read_bytes().splitlines() if self._log.exists() else ():
-            try:
-                outcome = Outcome(**json.loads(line))
-            except (ValueError, TypeError):
-                continue  # a line that a kill cut short
-            if outcome.at >= oldest:
-                self.outcomes[outcome.url] = outcome
-
-    def is_settled(self, url: str) -> bool:
-        """Whether the URL need not be fetched; what failed for the moment is tried again."""
-        outcome = self.outcomes.get(url)
-        return outcome is not None and not outcome.transient
-
-    def put(self, outcome: Outcome, data: bytes = b"") -> None:
-        """Keeps an outcome, its bytes first: a kill in between costs one fetch, no image."""
-        try:
-            if data:
-                part = self._file(outcome.url).with_suffix(".part")
-                part.write_bytes(data)
-                part.replace(self._file(outcome.url))
-            with self._lock, self._log.open("a", encoding="utf-8") as file:
-                # A newline first ends a line that a kill cut short.
-                file.write("\n" + json.dumps(asdict(outcome)) + "\n")
-                self.outcomes[outcome.url] = outcome
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise OutOfSpace(
-                f"The disk is full at {self._folder}.", hint="Make room and collect again."
-            ) from error
-
-    def take(self, url: str) -> bytes | None:
-        """The bytes of a URL, which leave the spool; None when they left before."""
-        try:
-            data = self._file(url).read_bytes()
-        except FileNotFoundError:
-            return None
-        self.drop(url)
-        return data
-
-    def drop(self, url: str) -> None:
-        """Lets go of the bytes of a URL."""
-        self._file(url).unlink(missing_ok=True)
-
-    def _file(self, url: str) -> Path:
-        return self._folder / hashlib.sha256(url.encode()).hexdigest()
-
-
-def _fetch_all(urls: list[str], fetcher: Fetcher, spool: _Spool, *, n_threads: int) -> None:
-    """Fetches the URLs into the spool, host by host; raises what ends the collect."""
-    queue = deque(sorted(by_host(urls).values(), key=len, reverse=True))
-
-    def work() -> None:
-        while queue:
-            try:
-                host_urls = queue.popleft()
-            except IndexError:  # another thread was faster
-                return
-            for url in host_urls:
-                _fetch_one(url, fetcher, spool)
-
-    with ThreadPoolExecutor(max_workers=n_threads) as pool:
-        done = [pool.submit(work) for _ in range(min(n_threads, len(queue)))]
-        try:
-            for one in wait(done, return_when=FIRST_EXCEPTION).done:
-                one.result()
-        except BaseException:
-            # The other threads end with the request that they stand in.
-            queue.clear()
-            fetcher.close()
-            raise
-
-
-def _fetch_one(url: str, fetcher: Fetcher, spool: _Spool) -> None:
-    at = datetime.now(UTC).isoformat()
-    try:
-        data = fetcher.fetch(url)
-    except FetchFailure as failure:
-        if failure.code == "stopped":
-            raise
-        spool.put(
-            Outcome(
-                url=url,
-                at=at,
-                code=failure.code,
-                reason=failure.reason,
-                transient=failure.transient,
-            )
-        )
-    else:
-        spool.put(Outcome(url=url, at=at, sha256=hashlib.sha256(data).hexdigest()), data)
 
 
 def _decoded(raw: bytes) -> str:

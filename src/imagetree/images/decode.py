@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from imagetree.core.errors import DamagedImage
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _ORIENTATION = 0x0112
+STRIP_PX = 512
 # The limits below are stricter and are errors; Pillow's own would be a warning to the user.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -125,6 +126,18 @@ def read_info(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
     return open_checked(data, limits=limits)[1]
 
 
+def count_pixels(data: bytes) -> int:
+    """Pixels that the header tells of, nothing decoded; 0 where there is none that can be read.
+
+    `read_info` may decode: a PNG's EXIF can stand behind its pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.width * image.height
+    except Exception:  # decoders raise nearly anything on hostile bytes
+        return 0
+
+
 def to_rgb(image: Image.Image, *, orientation: int, draft_px: int | None = None) -> Image.Image:
     """The image upright, in 8-bit RGB, on white where it is transparent.
 
@@ -142,19 +155,40 @@ def to_rgb(image: Image.Image, *, orientation: int, draft_px: int | None = None)
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.float64) / 257.0)
+        return _by_strips(image, lambda strip: _grey(_numbers(strip) / 257.0))
     if image.mode in ("I", "F"):
-        pixels = np.nan_to_num(np.asarray(image).astype(np.float64))
-        low, high = float(pixels.min()), float(pixels.max())
         # Integers of 16 bits have a known range; all other numbers are spread over theirs.
+        extremes = [(float(one.min()), float(one.max())) for one in map(_numbers, _strips(image))]
+        low, high = min(one for one, _ in extremes), max(one for _, one in extremes)
         if image.mode == "I" and low >= 0 and high <= 65535:
-            return _grey(pixels / 257.0)
-        return _grey((pixels - low) * (255.0 / max(high - low, 1e-12)))
+            return _by_strips(image, lambda strip: _grey(_numbers(strip) / 257.0))
+        scale = 255.0 / max(high - low, 1e-12)
+        return _by_strips(image, lambda strip: _grey((_numbers(strip) - low) * scale))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image).convert("RGB")
+        return _by_strips(image, _on_white)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    for top in range(0, image.height, STRIP_PX):
+        yield image.crop((0, top, image.width, min(image.height, top + STRIP_PX)))
+
+
+def _by_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The image in RGB, converted a strip at a time: what is in between is many times as large."""
+    target = Image.new("RGB", image.size)
+    for number, strip in enumerate(_strips(image)):
+        target.paste(convert(strip), (0, number * STRIP_PX))
+    return target
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _numbers(image: Image.Image) -> NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(image).astype(np.float64))
 
 
 def _grey(pixels: NDArray[np.float64]) -> Image.Image:

@@ -59,7 +59,10 @@ def csr(n_rows: int, rows: Ints, values: Ints) -> Csr:
 
 
 def levels(children: Csr, parents: Csr) -> list[Ints]:
-    """Nodes by the longest path from a root: level 0 are the roots. Raises CycleError."""
+    """Nodes by the longest path from a root, each level sorted; level 0 are the roots.
+
+    Raises CycleError.
+    """
     n_nodes = len(parents.starts) - 1
     waiting = parents.lengths.copy()
     found: list[Ints] = []
@@ -78,9 +81,13 @@ def levels(children: Csr, parents: Csr) -> list[Ints]:
 
 def _rows(matrix: Csr, rows: Ints) -> Ints:
     """The values of several rows, one after the other."""
-    lengths = matrix.lengths[rows]
-    starts = np.repeat(matrix.starts[rows] - np.cumsum(lengths) + lengths, lengths)
-    taken: Ints = matrix.values[starts + np.arange(len(starts))]
+    return _taken(matrix.values, matrix.starts[rows], matrix.lengths[rows])
+
+
+def _taken(values: Ints, begins: Ints, lengths: Ints) -> Ints:
+    """Several runs of `values`, one after the other."""
+    at = np.repeat(begins - np.cumsum(lengths) + lengths, lengths)
+    taken: Ints = values[at + np.arange(len(at))]
     return taken
 
 
@@ -104,18 +111,45 @@ def heights(children: Csr, parents: Csr) -> Ints:
     return height
 
 
-def closure(children: Csr, parents: Csr) -> Csr:
-    """Ancestors of every node, itself included, each row sorted."""
+def closure(children: Csr, parents: Csr, *, known: Csr | None = None) -> Csr:
+    """Ancestors of every node, itself included, each row sorted.
+
+    `known` are the rows of the first nodes, where they are known already: what is grafted below
+    a tree changes no ancestors above.
+    """
     n_nodes = len(parents.starts) - 1
-    rows: list[Ints] = [np.empty(0, dtype=np.int64)] * n_nodes
+    n_known = 0 if known is None else len(known.starts) - 1
+    begins, lengths = np.zeros(n_nodes, np.int64), np.zeros(n_nodes, np.int64)
+    values, n_values = np.empty(0, np.int64), 0
+    if known is not None:
+        begins[:n_known], lengths[:n_known] = known.starts[:-1], known.lengths
+        values, n_values = known.values, len(known.values)
+    # Rows lie in the order they are made; each level is one step over all of its nodes.
     for level in levels(children, parents):
-        for node in level.tolist():
-            above = [rows[up] for up in parents.row(node).tolist()]
-            own = np.array([node], dtype=np.int64)
-            rows[node] = np.unique(np.concatenate([*above, own]))
+        nodes = level[level >= n_known]
+        if not len(nodes):
+            continue
+        up = _rows(parents, nodes)
+        below = np.repeat(nodes, parents.lengths[nodes])
+        above = _taken(values, begins[up], lengths[up])
+        # A pair as one number: sorted by node, then by ancestor, each pair once.
+        pairs = np.concatenate(
+            [np.repeat(below, lengths[up]) * n_nodes + above, nodes * (n_nodes + 1)]
+        )
+        pairs.sort()
+        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
+        lengths[nodes] = np.bincount(pairs // n_nodes, minlength=n_nodes)[nodes]
+        # A level is in the order of its numbers, and so are the pairs.
+        begins[nodes] = n_values + np.cumsum(lengths[nodes]) - lengths[nodes]
+        if n_values + len(pairs) > len(values):
+            more = np.empty(n_values + len(pairs) + len(values) // 2, np.int64)
+            more[:n_values] = values[:n_values]
+            values = more
+        values[n_values : n_values + len(pairs)] = pairs % n_nodes
+        n_values += len(pairs)
     starts = np.zeros(n_nodes + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=starts[1:])
-    return Csr(starts, np.concatenate(rows) if rows else np.empty(0, dtype=np.int64))
+    np.cumsum(lengths, out=starts[1:])
+    return Csr(starts, _taken(values, begins, lengths))
 
 
 def costs(ancestors: Csr, height: Ints, nodes: Ints) -> Ints:

@@ -104,30 +104,27 @@ def _synset(path: Path, line: int, row: Mapping[str, Any]) -> OwnSynset:
             f"{path}: line {line}: {wnid} looks like a WordNet id.",
             hint="Give synsets of your own other ids, such as x-redkite.",
         )
-    words = _several(row.get("words"))
+    words = _words(row.get("words"))
     if not words:
         raise InvalidInput(f"{path}: line {line}: {wnid} has no words.")
     return OwnSynset(
         wnid=wnid,
         words=words,
         gloss=str(row.get("gloss") or "").strip(),
-        parents=_several(row.get("parents")),
+        parents=tuple(_several(row.get("parents"))),
         line=line,
     )
 
 
-def _several(value: Any) -> tuple[str, ...]:
+def _several(value: Any) -> list[str]:
+    """The parts of a list, or of a text separated by `;`, that hold anything."""
     parts = value if isinstance(value, list) else str(value or "").split(";")
-    cleaned = (" ".join(str(part).replace("_", " ").split()) for part in parts)
-    found = tuple(part for part in cleaned if part)
-    # Ids keep their underscores; words are written with spaces.
-    if isinstance(value, list):
-        return tuple(str(part).strip() for part in value if str(part).strip())
-    return (
-        found
-        if "_" not in str(value or "")
-        else tuple(part.strip() for part in str(value).split(";") if part.strip())
-    )
+    return [part for part in (str(one).strip() for one in parts) if part]
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Words are written with single spaces, ids as they are."""
+    return tuple(" ".join(one.replace("_", " ").split()) for one in _several(value))
 
 
 def _refuse_duplicates(path: Path, synsets: tuple[OwnSynset, ...]) -> None:

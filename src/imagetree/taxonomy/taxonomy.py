@@ -72,6 +72,7 @@ class Taxonomy:
         self._path = path
         self._local = threading.local()
         self._own: list[NounSynset] = []
+        self._own_numbers: dict[str, int] = {}
         self._own_tree = own
         if path is not None:
             about = dict(self._connection.execute("SELECT name, value FROM about"))
@@ -162,13 +163,14 @@ class Taxonomy:
             values = np.concatenate([old.values, more[:, 1]])
             up = hierarchy.csr(total, rows, values)
             down = hierarchy.csr(total, values, rows)
-            above = hierarchy.closure(down, up)
+            above = hierarchy.closure(down, up, known=self._csr(prefix + "above") if n else None)
             for kind, matrix in (("up", up), ("down", down), ("above", above)):
                 grafted[f"{prefix}{kind}_starts"] = matrix.starts
                 grafted[f"{prefix}{kind}_values"] = matrix.values
             if not prefix:
                 grafted["heights"] = hierarchy.heights(down, up)
         self._arrays = grafted
+        self._own_numbers = numbers
         self.signature = " + ".join(part for part in (self.signature, own.signature) if part)
 
     def _csr(self, name: str) -> Csr:
@@ -194,9 +196,8 @@ class Taxonomy:
         return isinstance(wnid, str) and self._find(wnid) is not None
 
     def _find(self, wnid: str) -> int | None:
-        for i, one in enumerate(self._own):
-            if one.wnid == wnid:
-                return self._n_stored + i
+        if (own := self._own_numbers.get(wnid)) is not None:
+            return own
         if not self._n_stored or "\0" in wnid:
             return None
         row = self._connection.execute(

@@ -196,6 +196,7 @@ def _read_again(context: Context, path: Path, member: Member) -> bool:
     found = Found(
         location=f"{path.name}!{member.sha256}",
         data=data,
+        sha256=prepared.sha256,
         prepared=prepared,
         wnid=None,
         claim=None,

@@ -1,6 +1,6 @@
 """Collects images from a source into the catalog and the shards, resumably.
 
-    source -> items -> prepare (threads) -> batches -> store (shards, rows, event)
+    source -> items -> batches, prepared by threads -> store (shards, rows, event)
 
 Each batch is a step. A killed collect starts its source again, skips the locations that its
 collection has rows for, and goes on; nothing reported as stored is lost, nothing stored twice.
@@ -8,32 +8,23 @@ collection has rows for, and goes on; nothing reported as stored is lost, nothin
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from imagetree.catalog import schema
-from imagetree.catalog.writing import now
-from imagetree.collect.source import Item, Rejected, Source
-from imagetree.core.errors import DamagedImage, ImagetreeError, InvalidInput, NotFound, OutOfSpace
+from imagetree.collect.source import Remote, Source
+from imagetree.core.errors import InvalidInput, NotFound
 from imagetree.core.progress import Progress
-from imagetree.images.fingerprints import prepare
 from imagetree.jobs.steps import Json, Params, Steps
 from imagetree.workflows import classes, duplicates, gate, sources
+from imagetree.workflows.batches import Batches
 from imagetree.workflows.context import Context
-from imagetree.workflows.ingest import Found, Refused, locations_done, store
+from imagetree.workflows.ingest import locations_done
 
-BATCH_ITEMS = 256
-BATCH_BYTES = 64_000_000
-# Items handed to the threads ahead of the batch that is being stored.
-AHEAD_ITEMS = 96
+FETCH_URLS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +64,9 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
     wnids = _class_wnids(context, source, params)
     refused = gate.refused(context, {*wnids.values(), *_given(params, source)})
     collection_id = steps.run("open", lambda: _open_collection(context, source, params))
-    batches = _Batches(context, source, collection_id, params, wnids=wnids, refused=refused)
+    if isinstance(source, Remote):
+        _fetch(steps, context, source, collection_id)
+    batches = Batches(context, source, collection_id, params, wnids=wnids, refused=refused)
     totals = {"n_stored": 0, "n_known": 0, "n_rejected": 0}
     try:
         number = 0
@@ -100,6 +93,8 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
         ) from error
     finally:
         batches.close()
+        if isinstance(source, Remote):
+            source.close()
     near = steps.run("near duplicates", lambda: duplicates.mark(context))
     final = steps.run("close", lambda: _close_collection(context, collection_id))
     result = CollectResult(
@@ -110,6 +105,31 @@ def collect(steps: Steps, context: Context, params: Params) -> Json:
         **final,
     )
     return result.as_dict()
+
+
+def _fetch(steps: Steps, context: Context, source: Remote, collection_id: int) -> None:
+    """Fetches all that a source names, a step every few hundred URLs.
+
+    Fetching goes on behind the steps, each of which waits for its share: a list sorted by host
+    is fetched from all its hosts at once all the same.
+    """
+
+    def wait() -> bool:
+        return source.fetch_next(
+            FETCH_URLS,
+            done=lambda locations: locations_done(context, collection_id, locations),
+            should_stop=steps.should_stop,
+            report=steps.report,
+        )
+
+    try:
+        number = 1
+        while not steps.run(f"fetch {number}", wait):
+            number += 1
+    except BaseException:
+        source.close()
+        raise
+    source.settle()
 
 
 def plan(context: Context, params: Params) -> Params:
@@ -203,110 +223,6 @@ def _close_collection(context: Context, collection_id: int) -> dict[str, int]:
                 f"{counts['n_rejected']} rejected"
             )
     return counts
-
-
-class _Batches:
-    """The source's items, prepared by threads a little ahead, stored batch by batch."""
-
-    def __init__(
-        self,
-        context: Context,
-        source: Source,
-        collection_id: int,
-        params: Params,
-        *,
-        wnids: dict[str, str],
-        refused: dict[str, str],
-    ) -> None:
-        self._context = context
-        self._collection_id = collection_id
-        self._wnids = wnids
-        self._refused = refused
-        self._wnid = params.get("wnid")
-        self._claim = "candidate" if params.get("as_candidates") else "label"
-        self._source = source
-        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
-        self._ahead: deque[Future[Found | Refused]] = deque()
-        self._items = self._fresh()
-        self.n_skipped = 0
-
-    def close(self) -> None:
-        """Ends the threads; work that has not begun is dropped."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _fresh(self) -> Iterator[Item | Rejected]:
-        """Items that this collection has no rows for yet."""
-        items = iter(self._source.items())
-        while group := list(islice(items, AHEAD_ITEMS)):
-            done = locations_done(
-                self._context, self._collection_id, [item.location for item in group]
-            )
-            self.n_skipped += len(done)
-            yield from (item for item in group if item.location not in done)
-
-    def store_next(self) -> dict[str, Any]:
-        """Stores the next batch; counts of what became of it, and whether it was the last."""
-        found: list[Found] = []
-        refused: list[Refused] = []
-        n_bytes = 0
-        while len(found) + len(refused) < BATCH_ITEMS and n_bytes < BATCH_BYTES:
-            self._fill()
-            if not self._ahead:
-                break
-            outcome = self._ahead.popleft().result()
-            if isinstance(outcome, Refused):
-                refused.append(outcome)
-            else:
-                found.append(outcome)
-                n_bytes += len(outcome.data)
-        # The threads go on with these while the batch is written.
-        self._fill()
-        counts = store(self._context, self._collection_id, found, refused=refused)
-        return counts | {"done": not self._ahead}
-
-    def _fill(self) -> None:
-        for item in islice(self._items, max(0, AHEAD_ITEMS - len(self._ahead))):
-            self._ahead.append(self._pool.submit(self._prepare, item))
-
-    def _prepare(self, item: Item | Rejected) -> Found | Refused:
-        if isinstance(item, Rejected):
-            return Refused(location=item.location, code=item.code, reason=item.reason)
-        wnid, claim = self._claim_of(item)
-        if wnid and wnid in self._refused:
-            return Refused(
-                location=item.location, code="refused_synset", reason=self._refused[wnid]
-            )
-        try:
-            data = item.data() if callable(item.data) else item.data
-            prepared = prepare(data)
-        except DamagedImage as error:
-            return Refused(location=item.location, code=error.reason_code, reason=error.message)
-        except OutOfSpace:
-            raise
-        except ImagetreeError as error:
-            return Refused(location=item.location, code=error.code, reason=error.message)
-        except OSError as error:
-            return Refused(
-                location=item.location, code="unreadable", reason=f"could not be read: {error}"
-            )
-        return Found(
-            location=item.location,
-            data=data,
-            prepared=prepared,
-            wnid=wnid,
-            claim=claim,
-            author=item.author or "",
-            licence=item.licence or "",
-            retrieved_at=item.retrieved_at or now(),
-        )
-
-    def _claim_of(self, item: Item) -> tuple[str | None, str | None]:
-        """The synset that the item is said to show, and with what weight."""
-        wnid = item.wnid or self._wnids.get(item.label_text or "")
-        if wnid:
-            return wnid, item.claim or self._claim
-        # A source without labels: what was asked for is a proposal, not a label.
-        return self._wnid, "candidate" if self._wnid else None
 
 
 def find_collection(context: Context, collection_id: int) -> sa.Row[Any]:

@@ -19,22 +19,28 @@ from sqlalchemy.engine import Connection
 from imagetree.catalog import schema
 from imagetree.catalog.writing import Write
 from imagetree.core.errors import OutOfSpace
-from imagetree.images.fingerprints import Prepared
+from imagetree.images.fingerprints import Prepared, prepare
 from imagetree.images.shards import Place, ShardWriter
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows.context import Context
 
 # How long a batch waits for another process that is writing shards.
 LOCK_TIMEOUT_S = 600.0
+# Asked for in one statement; SQLite takes 32,766 values, PostgreSQL's driver 65,535.
+MAX_LOCATIONS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One image that a source gave: its bytes, what was made of them, and what is claimed."""
+    """One image that a source gave: its bytes, what was made of them, and what is claimed.
+
+    `prepared` is None for an image that was catalogued when it was looked up.
+    """
 
     location: str
     data: bytes
-    prepared: Prepared
+    sha256: str
+    prepared: Prepared | None
     wnid: str | None
     claim: str | None
     author: str
@@ -79,10 +85,10 @@ def store(
     ):
         # Under the writer's lock nobody else can add these images in between.
         with context.engine.connect() as connection:
-            known = known_images(connection, [item.prepared.sha256 for item in found])
+            known = known_images(connection, [item.sha256 for item in found])
         try:
-            places = _append(images, thumbs, found, known)
-            return _write_rows(context, collection_id, found, refused, known, places)
+            fresh, places = _append(images, thumbs, found, known)
+            return _write_rows(context, collection_id, found, refused, known, fresh, places)
         except OutOfSpace:
             images.take_back()
             thumbs.take_back()
@@ -91,14 +97,17 @@ def store(
 
 def _append(
     images: ShardWriter, thumbs: ShardWriter, found: Sequence[Found], known: dict[str, int]
-) -> dict[str, tuple[Place, Place]]:
-    """Where the bytes and the thumbnail of each new image lie, on the disk and synced."""
+) -> tuple[dict[str, Prepared], dict[str, tuple[Place, Place]]]:
+    """What was made of each new image, and where it and its thumbnail lie, synced to the disk."""
+    fresh: dict[str, Prepared] = {}
     places: dict[str, tuple[Place, Place]] = {}
     for item in found:
-        sha256 = item.prepared.sha256
+        sha256 = item.sha256
         if sha256 in known or sha256 in places:
             continue
-        thumb = item.prepared.thumbnail
+        # Catalogued when it was looked up, and taken back since: decoded after all.
+        fresh[sha256] = item.prepared or prepare(item.data)
+        thumb = fresh[sha256].thumbnail
         thumb_sha256 = hashlib.sha256(thumb).hexdigest()
         places[sha256] = (
             images.append(sha256, item.data),
@@ -106,7 +115,7 @@ def _append(
         )
     images.flush()
     thumbs.flush()
-    return places
+    return fresh, places
 
 
 def known_images(connection: Connection, sha256s: Iterable[str]) -> dict[str, int]:
@@ -124,6 +133,7 @@ def _write_rows(
     found: Sequence[Found],
     refused: Sequence[Refused],
     known: dict[str, int],
+    fresh: dict[str, Prepared],
     places: dict[str, tuple[Place, Place]],
 ) -> dict[str, int]:
     with context.writing("collection.stored") as write:
@@ -134,18 +144,19 @@ def _write_rows(
         )
         found = [item for item in found if item.location not in done]
         refused = [item for item in refused if item.location not in done]
-        ids = _insert_images(write, found, known, places)
+        stored = _insert_images(write, found, fresh, places)
+        ids = known | stored
         _insert_origins(write, collection_id, found, ids)
         _insert_rejects(write, collection_id, refused)
         claims = [
-            (ids[item.prepared.sha256], item.prepared.sha256, item.wnid, item.claim)
+            (ids[item.sha256], item.sha256, item.wnid, item.claim)
             for item in found
             if item.wnid and item.claim
         ]
         add_claims(write, claims, taxonomy=context.taxonomy)
         counts = {
-            "n_stored": len(places),
-            "n_known": len(found) - len(places),
+            "n_stored": len(stored),
+            "n_known": len(found) - len(stored),
             "n_rejected": len(refused),
         }
         if found or refused:
@@ -175,27 +186,27 @@ def _locations_done(
 
 def locations_done(context: Context, collection_id: int, locations: Sequence[str]) -> set[str]:
     """The locations that this collection has handled already; what a resumed collect skips."""
+    done: set[str] = set()
     with context.engine.connect() as connection:
-        return _locations_done(connection, collection_id, locations)
+        for start in range(0, len(locations), MAX_LOCATIONS):
+            some = locations[start : start + MAX_LOCATIONS]
+            done |= _locations_done(connection, collection_id, some)
+    return done
 
 
 def _insert_images(
     write: Write,
     found: Sequence[Found],
-    known: dict[str, int],
+    fresh: dict[str, Prepared],
     places: dict[str, tuple[Place, Place]],
 ) -> dict[str, int]:
-    ids = dict(known)
-    fresh: dict[str, Found] = {}
-    for item in found:
-        if item.prepared.sha256 in places:
-            fresh.setdefault(item.prepared.sha256, item)
+    """image_id by SHA-256 of the images that were not catalogued and are in `found`."""
+    wanted = list(dict.fromkeys(item.sha256 for item in found if item.sha256 in fresh))
+    ids = dict(zip(wanted, write.numbers(schema.image, len(wanted)) if wanted else (), strict=True))
     rows: list[dict[str, Any]] = []
-    for number, (sha256, item) in zip(
-        write.numbers(schema.image, len(fresh)) if fresh else (), fresh.items(), strict=True
-    ):
-        ids[sha256] = number
-        info = item.prepared.info
+    for sha256, number in ids.items():
+        prepared = fresh[sha256]
+        info = prepared.info
         place, thumb = places[sha256]
         rows.append(
             {
@@ -212,7 +223,7 @@ def _insert_images(
                 "thumb_shard": thumb.shard,
                 "thumb_offset": thumb.offset,
                 "thumb_length": thumb.length,
-                "fingerprint": item.prepared.fingerprint,
+                "fingerprint": prepared.fingerprint,
                 "stored_at": write.at,
             }
         )
@@ -229,7 +240,7 @@ def _insert_origins(
         [
             {
                 "origin_id": number,
-                "image_id": ids[item.prepared.sha256],
+                "image_id": ids[item.sha256],
                 "collection_id": collection_id,
                 "location": item.location,
                 "wnid": item.wnid,

@@ -16,8 +16,9 @@ from imagetree.collect.digits import Digits
 from imagetree.collect.folder import FlatFolder, ImageFolder
 from imagetree.collect.ilsvrc import SynsetArchive, ValidationImages
 from imagetree.collect.samples import SamplePhotos
-from imagetree.collect.source import Item, Rejected, Source
+from imagetree.collect.source import Done, Item, Rejected, Remote, Source
 from imagetree.core.errors import InvalidInput, NotFound
+from imagetree.core.progress import Report
 from imagetree.jobs.steps import Params
 from imagetree.workflows.context import Context
 
@@ -58,7 +59,13 @@ def make(context: Context, params: Params) -> Source:
         )
     source = build(context, Path(location), options)
     rights = {name: str(options[name]) for name in RIGHTS if options.get(name)}
-    return _WithRights(source, rights) if rights else source
+    if not rights:
+        return source
+    return (
+        _RemoteWithRights(source, rights)
+        if isinstance(source, Remote)
+        else _WithRights(source, rights)
+    )
 
 
 def guess_layout(path: str | os.PathLike[str]) -> str:
@@ -83,6 +90,12 @@ def guess_layout(path: str | os.PathLike[str]) -> str:
             hint="Check the path.",
         )
     guess = _guess_folder(where) if where.is_dir() else _guess_file(where)
+    if not guess and where.is_dir():
+        raise InvalidInput(
+            f"{where} holds no images: files that end in {', '.join(IMAGE_ENDINGS)} were looked "
+            "for, in it and in its sub-folders.",
+            hint="For files with other endings say --layout imagefolder or --layout flat.",
+        )
     if not guess:
         raise InvalidInput(
             f"What {where} holds cannot be guessed.",
@@ -102,12 +115,18 @@ def _is_image(name: str) -> bool:
 def _guess_folder(folder: Path) -> str:
     """Images below a sub-folder decide for imagefolder, else images in the folder for flat."""
     loose = False
-    for here, names, files in islice(os.walk(folder), GUESS_ENTRIES):
+    unread: list[OSError] = []
+    for here, names, files in islice(os.walk(folder, onerror=unread.append), GUESS_ENTRIES):
         names[:] = sorted(name for name in names if not name.startswith("."))
         found = any(_is_image(name) for name in islice(files, GUESS_ENTRIES))
         if found and Path(here) != folder:
             return "imagefolder"
         loose = loose or found
+    if unread and not loose:
+        raise InvalidInput(
+            f"{unread[0].filename} cannot be read: {unread[0].strerror}.",
+            hint="Check its permissions.",
+        )
     return "flat" if loose else ""
 
 
@@ -204,6 +223,26 @@ class _WithRights:
                 )
             else:
                 yield one
+
+
+class _RemoteWithRights(_WithRights):
+    """The same for a source that has to be fetched."""
+
+    def fetch_next(
+        self, n_urls: int, *, done: Done, should_stop: Callable[[], bool], report: Report
+    ) -> bool:
+        return self._remote.fetch_next(n_urls, done=done, should_stop=should_stop, report=report)
+
+    def settle(self) -> None:
+        self._remote.settle()
+
+    def close(self) -> None:
+        self._remote.close()
+
+    @property
+    def _remote(self) -> Remote:
+        assert isinstance(self._source, Remote)
+        return self._source
 
 
 # Options of every layout, for the items that say nothing themselves.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import tarfile
 import zipfile
 from pathlib import Path
@@ -32,6 +34,27 @@ def test_image_folder(tmp_path: Path) -> None:
     found = sorted(codes(list(source.items())))
     assert found == ["cat/deep/b.jpg", "n02084071/a.jpg", "no_class", "unsafe_link"]
     assert "n02084071/a.jpg" not in codes(list(source.items(skip=lambda key: key[0] == "n")))
+
+
+def test_a_folder_full_of_oddities_is_read_to_its_end(tmp_path: Path) -> None:
+    breed = tmp_path / "n02084071"
+    breed.mkdir()
+    (breed / "a.jpg").write_bytes(b"whole")
+    (breed / "loop.jpg").symlink_to(breed / "loop.jpg")
+    (breed / "here").symlink_to(breed)
+    (breed / "nowhere.jpg").symlink_to(breed / "absent.jpg")
+    (breed / "inside.jpg").symlink_to(breed / "a.jpg")
+    os.mkfifo(breed / "fifo.jpg")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(breed / "door"))
+        (breed / ("é" * 120 + ".jpg")).write_bytes(b"")
+        Path(os.fsdecode(os.fsencode(breed) + b"/caf\xe9.jpg")).write_bytes(b"latin")
+        found = list(ImageFolder(tmp_path).items())
+    rejects = {Path(one.location).name: one.code for one in found if isinstance(one, Rejected)}
+    odd = ("door", "fifo.jpg", "here", "loop.jpg", "nowhere.jpg")
+    assert rejects == dict.fromkeys(odd, "not_a_file")
+    sizes = sorted(one.size_bytes or 0 for one in found if isinstance(one, Item))
+    assert sizes == [0, 5, 5, 5]
 
 
 def test_splits_above_the_class_folders(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imagetree.core.errors import DamagedImage
-from imagetree.images.decode import Limits, decode, read_info
+from imagetree.images.decode import STRIP_PX, Limits, decode, read_info
 from imagetree.images.fingerprints import prepare
 
 
@@ -117,3 +117,26 @@ def test_prepare_keeps_small_images_crisp(data_folder: Path) -> None:
     large = prepare(file.read_bytes())
     info = read_info(large.thumbnail)
     assert (info.format, min(info.width_px, info.height_px)) == ("JPEG", 160)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "I", "F"])
+def test_a_tall_image_is_converted_in_strips_as_it_is_whole(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    shape = (STRIP_PX * 2 + 7, 9)
+    bytes_ = generator.integers(0, 256, (*shape, 4), dtype=np.uint8)
+    pixels = {
+        "I;16": generator.integers(0, 65536, shape, dtype=np.uint16),
+        "I": generator.integers(-5, 99_999, shape, dtype=np.int32),
+        "F": generator.normal(size=shape).astype(np.float32),
+    }
+    image = Image.fromarray(pixels.get(mode, bytes_))
+    image = image if mode in pixels else image.convert(mode)
+    target = io.BytesIO()
+    options = {"transparency": 3} if mode == "P" else {}
+    image.save(target, "TIFF" if mode in ("I", "F") else "PNG", **options)
+    strips = decode(target.getvalue())
+    monkeypatch.setattr("imagetree.images.decode.STRIP_PX", 10**6)
+    assert np.array_equal(strips, decode(target.getvalue()))
+    assert strips.shape == (*shape, 3)

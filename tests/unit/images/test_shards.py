@@ -16,6 +16,7 @@ from imagetree.images.shards import (
     ShardReader,
     ShardSeries,
     ShardWriter,
+    _header,
     remove,
     scan,
     verify,
@@ -49,6 +50,15 @@ def test_any_tool_opens_a_shard(tmp_path: Path) -> None:
         listed = subprocess.run(["tar", "-tf", path], check=True, capture_output=True, text=True)
         assert listed.stdout.split() == [member.name for member in scan(path)]
     assert names == [sha(blob) for blob in BLOBS]
+
+
+@pytest.mark.parametrize("length", [0, 1, 512, 199_999_999, 8**11 - 1])
+@pytest.mark.parametrize("name", ["ab" * 32, "removed/" + "cd" * 32])
+def test_a_header_is_the_standard_librarys(name: str, length: int) -> None:
+    for mtime in (0, 1_700_000_000):
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime, info.mode = length, mtime, 0o644
+        assert _header(name, length, mtime=mtime) == info.tobuf(tarfile.GNU_FORMAT)
 
 
 def test_a_torn_tail_is_cut_at_every_length(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,28 @@ def test_a_tree_grafted_under_wordnet(
     assert tree.lookup("our dog")[0].wnid == "x-our-dog"
     counts = tree.subtree_counts({"x-our-dog": 3, "n02091134": 2})
     assert counts[tree.number("n02084071")] == 5
+
+
+def test_words_have_spaces_and_ids_their_underscores(tmp_path: Path) -> None:
+    read = read_tree(csv_file(tmp_path, "a_b,red_kite ;  big   kite,,", "c,one; ;two,, a_b ;"))
+    assert [one.words for one in read.synsets] == [("red kite", "big kite"), ("one", "two")]
+    assert read.synsets[1].parents == ("a_b",)
+
+
+def test_a_grafted_tree_is_open_in_a_moment(tmp_path: Path, wordnet_file: Path) -> None:
+    lines = [
+        f"x-{i},word {i},thing {i},{'n02084071' if i % 10 == 0 else f'x-{i - 1}'}"
+        for i in range(2000)
+    ]
+    path = csv_file(tmp_path, *lines)
+    best_s = 1e9
+    for _ in range(3):
+        # Processor time: other work on the machine does not count.
+        began = time.process_time()
+        tree = Taxonomy.open(wordnet_file, own=read_tree(path))
+        best_s = min(best_s, time.process_time() - began)
+    assert tree.n_below("n02084071") == 189 + 2000
+    assert best_s < 0.3
 
 
 @pytest.mark.parametrize(

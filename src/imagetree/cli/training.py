@@ -40,12 +40,12 @@ def train(
     interrupted goes on from its last checkpoint when the command is given again.
     """
     from imagetree.database import Database
-    from imagetree.workflows import training
+    from imagetree.workflows import planning
 
     answer = Answer(as_json=as_json)
     recipe = recipe_values(settings or [])
     with Database.open(database) as db:
-        params = training.plan(db.context, release, network, name=name, seed=seed, recipe=recipe)
+        params = planning.plan(db.context, release, network, name=name, seed=seed, recipe=recipe)
         answer.note(f"Run {params['name']}: {network} on {release}.")
         run_job(db, answer, "train", params, wait=wait)
         run = db.run(params["name"])

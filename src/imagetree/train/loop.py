@@ -92,7 +92,7 @@ def train(
                 row = _close_epoch(state, loader, validation, recipe)
                 rows.append(row)
                 _append(folder / "metrics.jsonl", row)
-                for name in row.keys() - {"epoch", "step"}:
+                for name in row.keys() - {"epoch", "step", "watched", "n_watched"}:
                     board(name, row[name], state.step)
                 _save(state, path, recipe)
     final = state.average or state.network
@@ -206,6 +206,7 @@ def _close_epoch(
         judged = state.average or state.network
         _mark(judged, validation, recipe)
         scores = evaluate(judged, validation)
+        row |= {"watched": recipe.watched, "n_watched": scores.n_images}
         row |= {f"top{k}_error": error for k, error in scores.errors.items()}
         state.plateau.see(scores.errors[1], patience=recipe.patience)
     state.epoch, state.batch, state.loss_sum = state.epoch + 1, 0, 0.0

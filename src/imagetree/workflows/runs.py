@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,6 +59,9 @@ def require_torch() -> None:
         raise MissingPart(
             "Training and prediction need PyTorch.", hint="pip install 'imagetree[train]'"
         )
+    # Read by OpenMP when torch is first imported. Threads that spin while they wait for each
+    # other gain nothing on a quiet machine, and on a busy one triple the time of a step.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def find_row(context: Context, name: str) -> sa.Row[Any] | None:
@@ -73,7 +77,9 @@ def make_loader(
     *,
     training: bool,
     views: int = 1,
+    **part: Any,
 ) -> Any:
+    """The loader of a split as the run's recipe feeds it; `part` as `Release.loader` takes it."""
     return release.loader(
         split,
         batch_size=settings.batch_size,
@@ -87,6 +93,7 @@ def make_loader(
         flip=settings.flip,
         resize_px=settings.resize_px,
         views=views,
+        **part,
     )
 
 

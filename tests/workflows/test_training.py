@@ -286,3 +286,20 @@ def test_evaluation_names_the_splits_there_are(db):
     with pytest.raises(NotFound, match="no split 'val'") as told:
         db.evaluate("a", split="val")
     assert "train" in told.value.hint
+
+
+def test_the_figure_shows_each_class_before_any_twice(db):
+    from imagetree.workflows.runs import _eight
+
+    labels = np.array([0] * 50 + [1, 2, 3, 4, 5])
+    probabilities = np.eye(6)[labels]
+    chosen = labels[list(_eight(labels, probabilities, seed=0))]
+    assert set(chosen.tolist()) == {0, 1, 2, 3, 4, 5}
+    assert len(chosen) == 8
+
+
+def test_progress_tells_the_watched_errors(db):
+    notes = []
+    db.train("v1", "alexnet", report=lambda p: notes.append(p.note), **QUICK, validation=0.2)
+    assert "watched" not in notes[0]
+    assert notes[-2].startswith("epoch 2/2, loss ") and "watched error top-1 " in notes[-2]

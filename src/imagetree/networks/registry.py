@@ -145,6 +145,20 @@ def _check_option(name: str, option: str, value: Any, *, kind: Any) -> None:
         raise InvalidInput(f"{name}'s {option} must be {wanted}, not {value!r}.")
 
 
+def check(name: str, **options: Any) -> int:
+    """The number of trainable parameters of `build(name, ...)`, found without its memory.
+
+    Errors: those of `build`.
+
+    Example:
+        >>> check("alexnet", n_classes=1000, image_size=224)
+        60965224
+    """
+    with torch.device("meta"):  # shapes only
+        network = build(name, **options)
+    return sum(one.numel() for one in network.parameters() if one.requires_grad)
+
+
 def default_recipe(name: str, *, image_size: int, n_classes: int) -> dict[str, Any]:
     """The recipe of `entry(name)`, as a dict of `train.recipe.Recipe` fields."""
     return entry(name).default_recipe(image_size, n_classes)

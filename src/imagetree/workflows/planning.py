@@ -106,18 +106,15 @@ def _settings(entry: Any, release: Release, build: dict[str, Any], given: dict[s
 
 def _check(network: str, release: Release, build: dict[str, Any], settings: Recipe) -> None:
     """The errors of images, classes and network, told before any work."""
-    import torch
-
     from imagetree.networks import registry
 
-    with torch.device("meta"):  # shapes only, no memory
-        registry.build(
-            network,
-            n_classes=len(release.classes),
-            image_size=build["image_size"],
-            channels=build["channels"],
-            **build["options"],
-        )
+    registry.check(
+        network,
+        n_classes=len(release.classes),
+        image_size=build["image_size"],
+        channels=build["channels"],
+        **build["options"],
+    )
     loader = make_loader(release, watching.train_split(release), build, settings, training=True)
     named = zip(release.class_names, release.classes, loader.class_counts, strict=True)
     missing = [f"{name} ({wnid})" for name, wnid, n_images in named if not n_images]

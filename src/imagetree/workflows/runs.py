@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -251,8 +252,15 @@ def _eight(labels: Any, probabilities: Any, *, seed: int) -> Sequence[int]:
     """Eight images: up to three that were missed, the rest right, drawn by the seed.
 
     A figure of right answers alone would flatter, so it shows how the network fails as well.
+    Each class comes once before any comes twice.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
+    met: Counter[int] = Counter()
+    turn = {}
+    for i in order:
+        turn[i] = met[labels[i]]
+        met[labels[i]] += 1
+    order = np.array(sorted(order, key=turn.__getitem__))
     right = probabilities.argmax(axis=1) == labels
     missed = [int(i) for i in order if not right[i]][:3]
     hits = [int(i) for i in order if right[i]][: FIGURE_IMAGES - len(missed)]

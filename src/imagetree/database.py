@@ -24,7 +24,7 @@ from imagetree.release.release import Release
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows import check as checking
 from imagetree.workflows import collect as collecting
-from imagetree.workflows import create, freeze, gate, releases, runs, training
+from imagetree.workflows import create, freeze, gate, planning, releases, runs
 from imagetree.workflows.catalogue import QUEUE_OF, WORKFLOWS
 from imagetree.workflows.check import CheckReport
 from imagetree.workflows.collect import CollectResult
@@ -313,7 +313,7 @@ class Database:
         that was interrupted goes on where its last checkpoint is.
         """
         release_name = release if isinstance(release, str) else release.name
-        params = training.plan(
+        params = planning.plan(
             self.context, release_name, network, name=name, seed=seed, recipe=recipe
         )
         self._work("train", params, durable=durable, report=report)

@@ -14,10 +14,18 @@ from imagetree.core.errors import InvalidInput
 
 SCALE = 2  # drawn at twice the size, so that it is sharp on dense screens
 COLUMNS, ROWS = 4, 2
-PHOTO, GAP, MARGIN, CAPTION, BAR, BAR_GAP = 220, 28, 32, 34, 24, 4
-INK, PAPER, RED, BLUE, TRACK = "#23262b", "#ffffff", "#b4331f", "#a9c1dc", "#f1f3f5"
+PHOTO, GAP, MARGIN, CAPTION = 220, 32, 28, 44
+CAPTION_TEXT, LABEL_TEXT, LABEL_HEIGHT, BAR, BAR_GAP = 18, 15, 22, 6, 9
+INK, QUIET, PAPER, RED, BLUE, TRACK = (
+    "#23262b", "#6b7280", "#ffffff", "#b4331f", "#8fb0d6", "#eceff2",
+)  # fmt: skip
+BOLD = 0.3  # the font has one weight: a stroke of this many pixels makes it bold
 N_LABELS = 5
-CELL_HEIGHT = PHOTO + CAPTION + N_LABELS * (BAR + BAR_GAP)
+ROW_HEIGHT = LABEL_HEIGHT + BAR + BAR_GAP
+CELL_HEIGHT = PHOTO + CAPTION + N_LABELS * ROW_HEIGHT
+SMALL_PX = 48  # scans up to this size stay crisp squares, larger photos are resampled
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,58 +63,73 @@ def _cell(sheet: Image.Image, row: FigureRow, left: int, *, top: int) -> None:
     pen = ImageDraw.Draw(sheet)
     side = PHOTO * SCALE
     sheet.paste(_photo(row.image, side), (left, top))
-    caption = _fitted(pen, row.truth, 14 * SCALE, room=side)
-    middle = (left + side // 2, top + side + CAPTION * SCALE // 2)
-    pen.text(middle, caption[0], font=caption[1], fill=INK, anchor="mm")
+    text, font = _fitted(pen, row.truth, CAPTION_TEXT * SCALE, room=side)
+    middle = (left + side // 2, top + side + (CAPTION - 4) * SCALE // 2)
+    pen.text(middle, text, font=font, fill=INK, anchor="mm")
     for i, (name, probability) in enumerate(row.guesses[:N_LABELS]):
-        y = top + (PHOTO + CAPTION + i * (BAR + BAR_GAP)) * SCALE
-        box = (left, y, left + side, y + BAR * SCALE)
-        pen.rectangle(box, fill=TRACK)
-        right = name == row.truth
-        filled = max(SCALE, round(side * probability))
-        pen.rectangle((left, y, left + filled, y + BAR * SCALE), fill=RED if right else BLUE)
-        text, font = _fitted(pen, name, 12 * SCALE, room=side - 16 * SCALE)
-        place = (left + 8 * SCALE, y + BAR * SCALE // 2)
-        _label(sheet, text, font, place, box_right=left + filled, on_red=right)
+        y = top + (PHOTO + CAPTION + i * ROW_HEIGHT) * SCALE
+        _guess(pen, name, probability, place=(left, y), right=name == row.truth)
 
 
-def _label(
-    sheet: Image.Image,
-    text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    place: tuple[int, int],
+def _guess(
+    pen: ImageDraw.ImageDraw,
+    name: str,
+    probability: float,
     *,
-    box_right: int,
-    on_red: bool,
+    place: tuple[int, int],
+    right: bool,
 ) -> None:
-    """Dark text, but white on the part of it that lies on the red bar."""
-    pen = ImageDraw.Draw(sheet)
-    pen.text(place, text, font=font, fill=RED if on_red else INK, anchor="lm")
-    if on_red:
-        mask = Image.new("L", sheet.size, 0)
-        ImageDraw.Draw(mask).text(place, text, font=font, fill=255, anchor="lm")
-        mask.paste(0, (box_right + 1, 0, sheet.width, sheet.height))
-        sheet.paste("#ffffff", (0, 0), mask)
+    """A label and its probability, both above the bar: no bar is too short for its label."""
+    left, top = place
+    side, middle = PHOTO * SCALE, top + LABEL_HEIGHT * SCALE // 2
+    share = _percent(probability)
+    size, stroke = LABEL_TEXT * SCALE, BOLD * SCALE if right else 0.0
+    number = ImageFont.load_default(size)
+    wide = pen.textlength("100%", font=number) + 12 * SCALE
+    text, font = _fitted(pen, name, size, room=round(side - wide))
+    colour = RED if right else INK
+    pen.text((left, middle), text, font=font, fill=colour, anchor="lm", stroke_width=stroke)
+    colour = RED if right else QUIET
+    edge = (left + side, middle)
+    pen.text(edge, share, font=number, fill=colour, anchor="rm", stroke_width=stroke)
+    y = top + LABEL_HEIGHT * SCALE
+    bottom = y + BAR * SCALE - 1
+    pen.rectangle((left, y, left + side - 1, bottom), fill=TRACK)
+    filled = max(SCALE, round(side * probability))
+    pen.rectangle((left, y, left + filled - 1, bottom), fill=RED if right else BLUE)
+
+
+def _percent(probability: float) -> str:
+    """A probability as people read it: never 100% or 0% for what is only near.
+
+    Example:
+        >>> _percent(0.873), _percent(0.999), _percent(0.0001)
+        ('87%', '>99%', '<1%')
+    """
+    if 0.995 <= probability < 1:
+        return ">99%"
+    if 0 < probability < 0.005:
+        return "<1%"
+    return f"{probability:.0%}"
 
 
 def _photo(image: NDArray[Any], side: int) -> Image.Image:
     photo = Image.fromarray(image).convert("RGB")
     scale = side / max(photo.size)
-    # small scans stay crisp squares; a photo is resampled
-    method = Image.Resampling.NEAREST if max(photo.size) <= 48 else Image.Resampling.LANCZOS
+    small = max(photo.size) <= SMALL_PX
+    method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
     size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
     framed = Image.new("RGB", (side, side), TRACK)
     framed.paste(photo.resize(size, method), ((side - size[0]) // 2, (side - size[1]) // 2))
     return framed
 
 
-def _fitted(
-    pen: ImageDraw.ImageDraw, text: str, size: int, *, room: int
-) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
-    """The text, shortened to fit the room, and its font."""
-    font = ImageFont.load_default(size)
-    if pen.textlength(text, font=font) <= room:
-        return text, font
+def _fitted(pen: ImageDraw.ImageDraw, text: str, size: int, *, room: int) -> tuple[str, Font]:
+    """The text and its font: a little smaller where that fits the room, else shortened."""
+    for smaller in (1.0, 0.92, 0.85):
+        font = ImageFont.load_default(round(size * smaller))
+        if pen.textlength(text, font=font) <= room:
+            return text, font
     while text and pen.textlength(text + "...", font=font) > room:
         text = text[:-1]
-    return text.rstrip() + "...", font
+    return text.rstrip(" ,") + "...", font

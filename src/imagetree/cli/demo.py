@@ -18,6 +18,7 @@ from rich.text import Text
 
 from imagetree.cli.answer import Answer
 from imagetree.cli.options import JsonOption
+from imagetree.cli.recipe_file import read_recipe
 from imagetree.cli.wording import count, duration
 from imagetree.cli.working import shown
 from imagetree.core.errors import InvalidInput
@@ -47,6 +48,9 @@ def demo(
     classes: Annotated[
         Path | None, typer.Option(help="CSV of name,wnid that settles ambiguous folder names.")
     ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A file of network and settings, as in recipes/.")
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over, deleting an old demo.")
     ] = False,
@@ -72,7 +76,7 @@ def demo(
         opening = Database.open if going_on else Database.create
         db = opening(database, report=report)
     with db:
-        way = Way(db, answer, photos=photos, classes=classes)
+        way = Way(db, answer, photos=photos, classes=classes, recipe=recipe)
         way.go()
         folder = db.folder
     answer.give(way.done, next_step=f"imagetree web {shown(folder)}" if not serve else "")
@@ -88,6 +92,7 @@ class Way:
     answer: Answer
     photos: Path | None
     classes: Path | None
+    recipe: Path | None = None
     done: dict[str, Any] = field(default_factory=dict)
 
     def go(self) -> None:
@@ -128,7 +133,9 @@ class Way:
                 lines.append(f"{arguments['source'] or arguments['layout']}: collected before")
                 continue
             with self.answer.progress() as report:
-                lines.append(str(self.db.collect(**arguments, report=report)))
+                told = str(self.db.collect(**arguments, report=report))
+            where = Path(arguments["source"]).name or arguments["layout"]
+            lines.append(f"{where}: {told}")
         stats = self.db.stats()
         self.done["collect"] = stats.as_dict()
         head = f"{count(stats.n_images, 'image')} under {count(stats.n_synsets, 'synset')}"
@@ -161,15 +168,19 @@ class Way:
         )
 
     def _train(self) -> str:
+        recipe: dict[str, Any] = {}
         network = "lenet5" if self.photos is None else "alexnet"
+        if self.recipe is not None:
+            network, recipe = read_recipe(self.recipe)
         before = [run for run in self.db.runs() if run.name == RUN]
         if before and before[0].state == "done":
             self.done["run"] = RUN
             return f"{before[0].network}: trained before"
         with self.answer.progress() as report:
-            run = self.db.train(RELEASE, network, name=RUN, report=report)
+            run = self.db.train(RELEASE, network, name=RUN, report=report, **recipe)
         self.done["run"] = run.name
-        return f"{network}, run {run.name}"
+        watched = run.recipe["watched"] or "nothing"
+        return f"{network}, {count(run.n_parameters or 0, 'parameter')}; watched: {watched}"
 
     def _evaluate(self) -> str:
         with self.answer.progress() as report:

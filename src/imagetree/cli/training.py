@@ -12,6 +12,7 @@ from imagetree.cli.answer import Answer, plain, table
 from imagetree.cli.options import DatabaseArgument, JsonOption, WaitOption, recipe_values
 from imagetree.cli.wording import count, duration, share
 from imagetree.cli.working import run_job, shown
+from imagetree.core.errors import InvalidInput, NotFound
 
 app = typer.Typer()
 
@@ -22,37 +23,85 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="See imagetree r
 def train(
     database: DatabaseArgument,
     release: Annotated[str, typer.Argument(help="The release to train on.")],
-    network: Annotated[str, typer.Argument(help="alexnet or lenet5.")] = "alexnet",
+    network: Annotated[
+        str | None, typer.Argument(help="alexnet (unless a recipe says otherwise) or lenet5.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="The run's name; a run that was interrupted goes on.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and crops.")] = 0,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A file of network and settings, as in recipes/.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the recipe; repeatable."),
     ] = None,
+    evaluate: Annotated[
+        str, typer.Option(metavar="SPLIT", help="Measure the trained run on this split.")
+    ] = "",
     wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Trains a network on a release.
 
     Without settings the network's own recipe for the images' size is used. A run that was
-    interrupted goes on from its last checkpoint when the command is given again.
+    interrupted goes on from its last checkpoint when the command is given again. The split test
+    is never looked at; where the release has no split val, a part of each class is held out of
+    train to be watched (--set validation=0.1).
     """
     from imagetree.database import Database
-    from imagetree.workflows import training
+    from imagetree.workflows import planning
 
     answer = Answer(as_json=as_json)
-    recipe = recipe_values(settings or [])
+    network, given = _asked_for(network, recipe, settings or [])
     with Database.open(database) as db:
-        params = training.plan(db.context, release, network, name=name, seed=seed, recipe=recipe)
-        answer.note(f"Run {params['name']}: {network} on {release}.")
+        splits = db.release(release).splits
+        if evaluate and not splits.get(evaluate):
+            raise NotFound(
+                f"Release {release} has no split {evaluate!r} to measure on.",
+                hint=f"It has: {', '.join(splits)}.",
+            )
+        params = planning.plan(db.context, release, network, name=name, seed=seed, recipe=given)
+        answer.note(_told(params))
         run_job(db, answer, "train", params, wait=wait)
         run = db.run(params["name"])
-        ahead = f"imagetree evaluate {shown(db.folder)} {release} {run.name} --split test"
-        answer.give(
-            run, Text(f"Run {run.name} is trained. {_summary(plain(run))}"), next_step=ahead
+        text = f"Run {run.name} is trained. {_summary(plain(run))}"
+        folder = shown(db.folder)
+        ahead = f"imagetree evaluate {folder} {release} {run.name} --split test"
+        if evaluate:
+            with answer.progress() as report:
+                text += f"\n{db.evaluate(run.name, split=evaluate, report=report)}"
+            run = db.run(run.name)  # with its scores
+            ahead = f"imagetree figure {folder} {run.name}"
+        answer.give(run, Text(text), next_step=ahead)
+
+
+def _asked_for(
+    network: str | None, recipe: Path | None, settings: list[str]
+) -> tuple[str, dict[str, Any]]:
+    """The network and the settings: those of the recipe file, then those of the command line."""
+    from imagetree.cli.recipe_file import read_recipe
+
+    if recipe is None:
+        return network or "alexnet", recipe_values(settings)
+    own, values = read_recipe(recipe)
+    if network not in (None, own):
+        raise InvalidInput(
+            f"{recipe} is a recipe of {own}, not of {network}.", hint="Leave the network out."
         )
+    return own, values | recipe_values(settings)
+
+
+def _told(params: dict[str, Any]) -> str:
+    """What is about to be trained, and what is watched meanwhile."""
+    recipe = params["recipe"]
+    told = f"Run {params['name']}: {params['network']} on {params['release']}, "
+    told += f"{recipe['image_size']} px, {count(recipe['epochs'], 'epoch')}."
+    watched = recipe["watched"]
+    if watched.startswith("held out"):
+        return f"{told} {recipe['validation']:.0%} of each class is {watched} to be watched."
+    return f"{told} The split {watched} is watched." if watched else told
 
 
 def _summary(run: dict[str, Any]) -> str:
@@ -70,11 +119,13 @@ def evaluate(
     release: Annotated[str, typer.Argument(help="The release that the run was trained on.")],
     run: RunArgument,
     split: Annotated[str, typer.Option(help="The split to measure on.")] = "test",
-    views: Annotated[int, typer.Option(help="1 for the centre crop, 10 for crops and flips.")] = 1,
+    views: Annotated[
+        int,
+        typer.Option(help="1: centre crop; 2: with its flip; 10: corners and centre, flipped."),
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Measures a run's top-1 and top-5 error on a split."""
-    from imagetree.core.errors import InvalidInput
     from imagetree.database import Database
 
     answer = Answer(as_json=as_json)

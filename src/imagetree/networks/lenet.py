@@ -109,7 +109,7 @@ class LeNet5(nn.Module):
             nn.init.uniform_(layer.weight, -bound, bound)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        n_inputs = torch.tensor([25.0 * len(CONNECTIONS[int(i)]) for i in self.c3.to_map])
+        n_inputs = torch.tensor([25.0 * len(row) for row in CONNECTIONS for _ in row])
         bound_of_map = (2.4 / n_inputs)[:, None, None]
         with torch.no_grad():
             self.c3.weight.uniform_(-1.0, 1.0).mul_(bound_of_map)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 from torch import nn
@@ -49,13 +49,15 @@ def _lenet_recipe(image_size: int, n_classes: int) -> dict[str, Any]:
         "flip": False,
         "crop_scale": (0.8, 1.0),
         "resize_px": 32,
+        "validation": 0.05,
     }
 
 
 def _alexnet_recipe(image_size: int, n_classes: int) -> dict[str, Any]:
     if image_size < SMALL_BELOW_PX:
         return {
-            "epochs": 34,
+            "epochs": 40,
+            "validation": 0.05,
             "batch_size": 64,
             "learning_rate": 0.02,
             "nesterov": True,
@@ -86,6 +88,7 @@ def _alexnet_recipe(image_size: int, n_classes: int) -> dict[str, Any]:
     }
 
 
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 _ENTRIES = {
     "alexnet": Entry(network=AlexNet, recipe=_alexnet_recipe),
     "lenet5": Entry(network=LeNet5, recipe=_lenet_recipe),
@@ -122,7 +125,38 @@ def build(
         raise InvalidInput(
             f"{name} has no option {', '.join(unknown)}.", hint=f"Its options: {known}."
         )
+    hints = get_type_hints(found.network.__init__)
+    for option, value in options.items():
+        _check_option(name, option, value, kind=hints[option])
     return found.network(n_classes=n_classes, image_size=image_size, channels=channels, **options)
+
+
+def _check_option(name: str, option: str, value: Any, *, kind: Any) -> None:
+    """InvalidInput where the value is not of the type that the network declares."""
+    allowed = get_args(kind) or (kind,)
+    if isinstance(value, bool):
+        fits = bool in allowed
+    elif isinstance(value, int):
+        fits = int in allowed or float in allowed
+    else:
+        fits = any(isinstance(value, one) for one in allowed)
+    if not fits:
+        wanted = " or ".join(_WORDS[one] for one in allowed if one in _WORDS)
+        raise InvalidInput(f"{name}'s {option} must be {wanted}, not {value!r}.")
+
+
+def check(name: str, **options: Any) -> int:
+    """The number of trainable parameters of `build(name, ...)`, found without its memory.
+
+    Errors: those of `build`.
+
+    Example:
+        >>> check("alexnet", n_classes=1000, image_size=224)
+        60965224
+    """
+    with torch.device("meta"):  # shapes only
+        network = build(name, **options)
+    return sum(one.numel() for one in network.parameters() if one.requires_grad)
 
 
 def default_recipe(name: str, *, image_size: int, n_classes: int) -> dict[str, Any]:

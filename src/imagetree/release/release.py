@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -90,15 +90,29 @@ class Release:
         """The untouched bytes of an image."""
         return self._read(sha256)
 
-    def loader(self, split: str, *, training: bool | None = None, **options: Any) -> Loader:
+    def loader(
+        self,
+        split: str,
+        *,
+        training: bool | None = None,
+        only: Container[str] | None = None,
+        without: Container[str] = (),
+        **options: Any,
+    ) -> Loader:
         """Batches of a split: numpy images and integer labels; see `Loader` for the options.
 
         `training` (random crops and flips, shuffled) is by default what the split's name says:
         true for names that begin with `train`. Images that only have absent labels are left out.
+        `only` and `without` are SHA-256s that a part of the split is chosen by.
         """
         if training is None:
             training = split.startswith("train")
-        return Loader(self.images(split), self.classes, self._read, training=training, **options)
+        images = [
+            one
+            for one in self.images(split)
+            if (only is None or one.sha256 in only) and one.sha256 not in without
+        ]
+        return Loader(images, self.classes, self._read, training=training, **options)
 
     def as_dict(self) -> dict[str, Any]:
         """The release as JSON takes it, without its images."""

@@ -99,13 +99,12 @@ def evaluate(
     missed = {one: metrics.wrong(guesses, truth, k=one) for one in k}
     first = metrics.wrong(guesses, truth, k=1)
     errors = {one: float(flags.mean()) for one, flags in missed.items()}
-    plural = "view" if views == 1 else "views"
     return Evaluation(
         errors=errors,
         intervals={one: metrics.wilson(errors[one], len(truth)) for one in k},
         bootstraps={one: metrics.bootstrap(missed[one], seed) for one in k},
         n_images=len(truth),
-        protocol=f"resize {shape.resize_px}, centre crop {shape.image_size}, {views} {plural}",
+        protocol=protocol_of(shape, views=views),
         seed=seed,
         versions=versions(),
         classes=tuple(loader.classes),
@@ -117,6 +116,21 @@ def evaluate(
     )
 
 
+def protocol_of(shape: Preprocessing, *, views: int) -> str:
+    """What is done to an image before it is scored, in one line, told with every score.
+
+    Example:
+        >>> shape = Preprocessing(image_size=96, resize_px=110, mean=(0.5,), std=(0.5,))
+        >>> protocol_of(shape, views=2)
+        'resize 110, centre crop 96, 2 views (with its flip)'
+    """
+    resize, size = shape.resize_px, shape.image_size
+    if views == 10:
+        return f"resize {resize}, 10 views of {size} (corners and centre, with their flips)"
+    told = {1: "1 view", 2: "2 views (with its flip)"}
+    return f"resize {resize}, centre crop {size}, {told[views]}"
+
+
 def crops(images: Tensor, image_size: int, *, views: int) -> list[Tensor]:
     """The views of a batch (N, C, H, W), each (N, C, image_size, image_size)."""
     height, width = images.shape[2:]
@@ -126,7 +140,7 @@ def crops(images: Tensor, image_size: int, *, views: int) -> list[Tensor]:
     if down < 0 or right < 0 or (views == 10 and not (down and right)):
         raise InvalidInput(
             f"{views} views of {image_size} px cannot be cut from {width} x {height} px.",
-            hint="Give a loader with a larger image_size.",
+            hint=f"Train with resize_px above {image_size}, or use 1 or 2 views.",
         )
     corners = [(down // 2, right // 2)]
     if views == 10:

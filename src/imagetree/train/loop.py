@@ -56,6 +56,7 @@ class _State:
     step: int = 0
     loss_sum: float = 0.0
     seen: set[int] = field(default_factory=set)
+    told: str = ""
 
 
 def train(
@@ -83,6 +84,7 @@ def train(
         state = _start(network, recipe)
         _resume(state, path, recipe, loader)
         rows = _kept_rows(folder / "metrics.jsonl", state.step)
+        state.told = _told(rows)
         with _board(folder / "tensorboard", state.step) as board:
             finished = True
             while state.epoch < recipe.epochs and finished:
@@ -91,8 +93,9 @@ def train(
                     break
                 row = _close_epoch(state, loader, validation, recipe)
                 rows.append(row)
+                state.told = _told(rows)
                 _append(folder / "metrics.jsonl", row)
-                for name in row.keys() - {"epoch", "step"}:
+                for name in row.keys() - {"epoch", "step", "watched", "n_watched"}:
                     board(name, row[name], state.step)
                 _save(state, path, recipe)
     final = state.average or state.network
@@ -106,6 +109,15 @@ def train(
         n_epochs=state.epoch,
         rows=tuple(rows),
     )
+
+
+def _told(rows: list[dict[str, Any]]) -> str:
+    """The last epoch's watched errors, for the progress line; nothing before there are any."""
+    if not rows or "top1_error" not in rows[-1]:
+        return ""
+    names = {"top1_error": "top-1", "top5_error": "top-5"}
+    errors = [f"{name} {rows[-1][key]:.1%}" for key, name in names.items() if key in rows[-1]]
+    return f", watched error {' '.join(errors)}"
 
 
 def _epoch(
@@ -131,7 +143,7 @@ def _epoch(
                 n_done=state.step,
                 n_total=n_batches * recipe.epochs,
                 unit="batches",
-                note=f"epoch {state.epoch + 1}/{recipe.epochs}, loss {loss:.3f}",
+                note=f"epoch {state.epoch + 1}/{recipe.epochs}, loss {loss:.3f}{state.told}",
             )
         )
         if should_stop():
@@ -206,6 +218,7 @@ def _close_epoch(
         judged = state.average or state.network
         _mark(judged, validation, recipe)
         scores = evaluate(judged, validation)
+        row |= {"watched": recipe.watched, "n_watched": scores.n_images}
         row |= {f"top{k}_error": error for k, error in scores.errors.items()}
         state.plateau.see(scores.errors[1], patience=recipe.patience)
     state.epoch, state.batch, state.loss_sum = state.epoch + 1, 0, 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +54,9 @@ def require_torch() -> None:
         raise MissingPart(
             "Training and prediction need PyTorch.", hint="pip install 'imagetree[train]'"
         )
+    # Read by OpenMP when torch is first imported. Threads that spin while they wait for each
+    # other gain nothing on a quiet machine, and on a busy one triple the time of a step.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def find_row(context: Context, name: str) -> RunRow | None:
@@ -68,7 +73,9 @@ def make_loader(
     *,
     training: bool,
     views: int = 1,
+    **part: Any,
 ) -> Any:
+    """The loader of a split as the run's recipe feeds it; `part` as `Release.loader` takes it."""
     return release.loader(
         split,
         batch_size=settings.batch_size,
@@ -82,6 +89,7 @@ def make_loader(
         flip=settings.flip,
         resize_px=settings.resize_px,
         views=views,
+        **part,
     )
 
 
@@ -232,8 +240,15 @@ def _eight(labels: Any, probabilities: Any, *, seed: int) -> Sequence[int]:
     """Eight images: up to three that were missed, the rest right, drawn by the seed.
 
     A figure of right answers alone would flatter, so it shows how the network fails as well.
+    Each class comes once before any comes twice.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
+    met: Counter[int] = Counter()
+    turn = {}
+    for i in order:
+        turn[i] = met[labels[i]]
+        met[labels[i]] += 1
+    order = np.array(sorted(order, key=turn.__getitem__))
     right = probabilities.argmax(axis=1) == labels
     missed = [int(i) for i in order if not right[i]][:3]
     hits = [int(i) for i in order if right[i]][: FIGURE_IMAGES - len(missed)]

@@ -6,116 +6,24 @@ probabilities, figure) and a row. What happens in the folder can be interrupted 
 
 from __future__ import annotations
 
+import fcntl
 import json
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from imagetree.catalog import schema
-from imagetree.core.errors import (
-    Cancelled,
-    Conflict,
-    ImagetreeError,
-    InvalidInput,
-    NotFound,
-)
+from imagetree.core.errors import Busy, Cancelled, ImagetreeError
 from imagetree.core.progress import Report
 from imagetree.jobs.steps import Json, Params, Steps
 from imagetree.release.release import Release
-from imagetree.workflows import releases
+from imagetree.workflows import releases, watching
 from imagetree.workflows.context import Context
-from imagetree.workflows.runs import BUILD, find_row, make_loader, require_torch
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-
-
-def plan(
-    context: Context,
-    release: str,
-    network: str,
-    *,
-    name: str | None,
-    seed: int,
-    recipe: dict[str, Any],
-) -> Params:
-    """The whole parameters of a training job, or the error that it would end in.
-
-    An interrupted run of the same name and settings is gone on with; a finished one is a
-    Conflict.
-    """
-    require_torch()
-    from imagetree.networks import registry
-    from imagetree.train.recipe import Recipe
-
-    opened = releases.open_release(releases.pieces_of(context), release)
-    entry = registry.entry(network)
-    image_size = int(recipe.get("image_size") or _image_size(context, opened, network))
-    options = dict(recipe.get("options") or {})
-    options.update({key: recipe[key] for key in entry.options() if key in recipe})
-    given = {
-        key: value
-        for key, value in recipe.items()
-        if key not in (*BUILD, *entry.options()) and value is not None
-    }
-    settings = entry.default_recipe(image_size, len(opened.classes)) | given | {"seed": seed}
-    settings = Recipe.of(settings).as_dict()
-    channels = int(recipe.get("channels") or (1 if network == "lenet5" else 3))
-    whole = {"image_size": image_size, "channels": channels, "options": options, **settings}
-    whole = json.loads(json.dumps(whole))
-    chosen = name or _free_name(context, f"{network}-{release}", whole)
-    if not _NAME.match(chosen):
-        raise InvalidInput(
-            f"{chosen!r} is no name for a run.",
-            hint="Use up to 64 letters, digits, dots, dashes and underscores.",
-        )
-    row = find_row(context, chosen)
-    if row is not None:
-        same = (row.release, row.network, row.recipe) == (release, network, whole)
-        if row.state == "done" or not same:
-            raise Conflict(
-                f"There is a run {chosen!r} already.", hint="Give another name with --name."
-            )
-    return {
-        "name": chosen,
-        "release": release,
-        "network": network,
-        "seed": seed,
-        "recipe": whole,
-    }
-
-
-def _image_size(context: Context, release: Release, network: str) -> int:
-    """The size to train at: 32 px for LeNet-5, else what the release's photos allow."""
-    if network == "lenet5":
-        return 32
-    image = schema.image.c
-    with context.engine.connect() as connection:
-        sides = connection.execute(
-            sa.select(image.width_px, image.height_px)
-            .join(schema.release_image, schema.release_image.c.sha256 == image.sha256)
-            .where(schema.release_image.c.release == release.name)
-            .limit(1000)
-        ).all()
-    if not sides:
-        raise NotFound(f"Release {release.name!r} has no image left in this database.")
-    shorter = float(np.median([min(row) for row in sides]))
-    return int(next((size for size in (96, 64, 48, 32) if shorter >= size), 32))
-
-
-def _free_name(context: Context, base: str, recipe: dict[str, Any]) -> str:
-    """The base name or the first free one after it; an interrupted run of the same goes on."""
-    number = 1
-    while True:
-        name = base if number == 1 else f"{base}-{number}"
-        row = find_row(context, name)
-        if row is None or (row.state != "done" and row.recipe == recipe):
-            return name
-        number += 1
+from imagetree.workflows.runs import BUILD, make_loader, require_torch
 
 
 def train(steps: Steps, context: Context, params: Params) -> Json:
@@ -126,17 +34,36 @@ def train(steps: Steps, context: Context, params: Params) -> Json:
 
     def work() -> Json:
         try:
-            return _train(context, params, steps.report, steps.should_stop)
-        except Cancelled:
+            with _alone(context.settings.runs_folder / name):
+                return _train(context, params, steps.report, steps.should_stop)
+        except Busy:  # the run is another process's, and so is its state
+            raise
+        except (Cancelled, KeyboardInterrupt):
             _finish(context, name, state="stopped", reason="cancelled")
             raise
-        except ImagetreeError as error:
-            _finish(context, name, state="failed", reason=error.message)
+        except Exception as error:
+            reason = error.message if isinstance(error, ImagetreeError) else repr(error)
+            _finish(context, name, state="failed", reason=reason)
             raise
 
     done = steps.run("train", work)
     steps.run("close", lambda: _finish(context, name, state="done", **done))
     return {"name": name, **done}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the run's folder for this process; Busy where another one trains in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "training.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(
+                f"Run {folder.name!r} is being trained by another process.",
+                hint="Wait for it, or give another name with --name.",
+            ) from error
+        yield
 
 
 def _open(context: Context, params: Params) -> None:
@@ -203,9 +130,7 @@ def _train(
     build = {key: recipe.pop(key) for key in BUILD}
     settings = Recipe.of(recipe)
     release = releases.open_release(releases.pieces_of(context), params["release"])
-    first, *others = _split_order(release)
     folder = context.settings.runs_folder / params["name"]
-    folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     network = registry.build_seeded(
         params["network"],
@@ -215,14 +140,11 @@ def _train(
         channels=build["channels"],
         **build["options"],
     )
-    loaders = [
-        make_loader(release, split, build, settings, training=split == first)
-        for split in (first, *others[:1])
-    ]
+    to_train, to_watch = _loaders(context, release, build, settings, folder)
     result = run_loop(
         network,
-        loaders[0],
-        loaders[1] if others else None,
+        to_train,
+        to_watch,
         settings,
         folder=folder,
         report=report,
@@ -241,6 +163,25 @@ def _train(
         "seconds": round(_seconds(metrics, time.monotonic() - started), 3),
         "n_parameters": n_parameters,
     }
+
+
+def _loaders(
+    context: Context, release: Release, build: dict[str, Any], settings: Any, folder: Path
+) -> tuple[Any, Any]:
+    """The loader to train on, and the one to watch or None; neither is of a split named test."""
+    split, watched = watching.train_split(release), settings.watched
+    if not watched.startswith(watching.HELD_OUT):
+        return (
+            make_loader(release, split, build, settings, training=True),
+            make_loader(release, watched, build, settings, training=False) if watched else None,
+        )
+    apart = watching.held_out(
+        context, release, share=settings.validation, seed=settings.seed, folder=folder
+    )
+    return (
+        make_loader(release, split, build, settings, training=True, without=apart),
+        make_loader(release, split, build, settings, training=False, only=apart),
+    )
 
 
 def _bundle(params: Params, release: Release, build: dict[str, Any], settings: Any) -> Any:
@@ -272,11 +213,3 @@ def _seconds(metrics: Path, measured: float) -> float:
     except (OSError, ValueError):
         return measured
     return max(told, measured)
-
-
-def _split_order(release: Release) -> list[str]:
-    """The split to train on first, then the one to watch: val where there is one."""
-    names = list(release.splits)
-    train_split = "train" if "train" in names else names[0]
-    rest = sorted((one for one in names if one != train_split), key=lambda one: one != "val")
-    return [train_split, *rest]

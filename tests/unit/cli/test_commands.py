@@ -167,3 +167,23 @@ def test_doctor_names_every_part(shell: Shell, tiny_database: Path) -> None:
     assert parts["WordNet 3.0"]["state"] == "ok"
     assert parts[str(tiny_database)]["found"] == "36 images"
     assert all(one["step"] for one in parts.values() if one["state"] == "missing")
+
+
+def test_train_by_a_recipe_file_and_evaluate(
+    shell: Shell, tiny_database: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    recipe = tmp_path / "quick.py"
+    recipe.write_text(
+        "NETWORK = 'alexnet'\n"
+        "RECIPE = {'image_size': 32, 'epochs': 1, 'batch_size': 8, 'width': 0.25}\n"
+    )
+    words = ("train", tiny_database, "v1", "--recipe", recipe)
+    told = shell.json(*words, "--set", "epochs=2", "--evaluate", "test")
+    assert (told["state"], told["recipe"]["epochs"]) == ("done", 2)
+    assert told["recipe"]["image_size"] == 32
+    assert [one["metric"] for one in told["scores"]] == ["top1_error", "top5_error"]
+    assert "2 views" in shell.text("evaluate", tiny_database, "v1", told["name"], "--views", "2")
+    shell.json(*words, "--evaluate", "val", code=NotFound.exit_code)
+    other = ("train", tiny_database, "v1", "lenet5", "--recipe", recipe)
+    shell.json(*other, code=InvalidInput.exit_code)

@@ -37,9 +37,9 @@ PARTS = {"train", "val", "valid", "validation", "test"}
 
 @app.command(epilog="Example: imagetree demo demo/digits.imagetree --no-serve")
 def demo(
-    database: Annotated[
-        Path, typer.Argument(metavar="[DATABASE]", help="Where to make it.")
-    ] = Path("demo/digits.imagetree"),
+    database: Annotated[Path, typer.Argument(metavar="DATABASE", help="Where to make it.")] = Path(
+        "demo/digits.imagetree"
+    ),
     photos: Annotated[
         Path | None,
         typer.Option(help="A folder of your own photos, one sub-folder a class; else digits."),

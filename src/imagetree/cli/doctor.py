@@ -39,7 +39,7 @@ class Finding:
 @app.command(epilog="Example: imagetree doctor")
 def doctor(
     database: Annotated[
-        Path | None, typer.Argument(metavar="[DATABASE]", help="Look at this database too.")
+        Path | None, typer.Argument(metavar="DATABASE", help="Look at this database too.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

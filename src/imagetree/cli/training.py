@@ -21,8 +21,10 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="See imagetree r
 @app.command(epilog="Example: imagetree train birds.imagetree v1 alexnet --set epochs=20")
 def train(
     database: DatabaseArgument,
-    release: Annotated[str, typer.Argument(help="The release to train on.")],
-    network: Annotated[str, typer.Argument(help="alexnet or lenet5.")] = "alexnet",
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="The release to train on.")],
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="alexnet or lenet5.")
+    ] = "alexnet",
     name: Annotated[
         str | None, typer.Option(help="The run's name; a run that was interrupted goes on.")
     ] = None,
@@ -67,7 +69,9 @@ def _summary(run: dict[str, Any]) -> str:
 @app.command(epilog="Example: imagetree evaluate birds.imagetree v1 RUN --split test")
 def evaluate(
     database: DatabaseArgument,
-    release: Annotated[str, typer.Argument(help="The release that the run was trained on.")],
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="The release that the run was trained on.")
+    ],
     run: RunArgument,
     split: Annotated[str, typer.Option(help="The split to measure on.")] = "test",
     views: Annotated[int, typer.Option(help="1 for the centre crop, 10 for crops and flips.")] = 1,
@@ -115,7 +119,7 @@ def figure(
 def predict(
     database: DatabaseArgument,
     run: RunArgument,
-    photos: Annotated[list[Path], typer.Argument(help="Image files.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Image files.")],
     as_json: JsonOption = False,
 ) -> None:
     """Names the five most probable synsets of photos."""

@@ -26,7 +26,7 @@ from imagetree.core.settings import FILE_NAME
 if TYPE_CHECKING:
     from imagetree.database import Database
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 RELEASE = "v1"
 SPLIT = {"train": 0.7, "test": 0.3}

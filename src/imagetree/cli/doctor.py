@@ -20,7 +20,7 @@ from imagetree.cli.options import JsonOption
 from imagetree.cli.wording import size
 from imagetree.core.errors import ImagetreeError, MissingPart
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 SAFE_SQLITE = (3, 51, 3)
 LEAST_FREE_BYTES = 5_000_000_000

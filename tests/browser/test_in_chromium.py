@@ -308,6 +308,14 @@ def test_theme_is_kept(page: Page, site: str, system: Any) -> None:
     assert page.evaluate(ground) == before
 
 
+def test_jobs_stay_fresh(page: Page, site: str) -> None:
+    page.goto(f"{site}/jobs")
+    fresh = '<div id="jobs" data-live="2"><p>1 of 2 photos</p></div>'
+    page.route("**/jobs", lambda route: route.fulfill(body=fresh, content_type="text/html"))
+    expect(page.get_by_text("1 of 2 photos")).to_be_visible()
+    expect(page.locator("h1")).to_have_text("Jobs")  # the rest of the page stays
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/synset/n99999999", "/runs/none", "/image/0000"])
 def test_missing_page_says_what_next(page: Page, site: str, path: str) -> None:
     answer = page.goto(site + path)
@@ -315,6 +323,8 @@ def test_missing_page_says_what_next(page: Page, site: str, path: str) -> None:
     assert answer.status == 404
     expect(page.locator("h1")).to_be_visible()
     expect(page.locator("main").get_by_role("link", name="Home")).to_have_attribute("href", "/")
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert _width(page) == 360
     assert httpx.get(f"{site}{path}.json").json()["status"] == 404
 
 

@@ -150,6 +150,7 @@ def runs(database: DatabaseArgument, as_json: JsonOption = False) -> None:
 
     with Database.open(database) as db:
         found = [plain(run) for run in db.runs()]
+        releases = db.releases()
         scores = _scores(db, [run["name"] for run in found])
         folder = shown(db.folder)
     rows = table("run", "release", "network", "state", "top-1 error", "interval", "on", "time",
@@ -171,8 +172,12 @@ def runs(database: DatabaseArgument, as_json: JsonOption = False) -> None:
     answer = Answer(as_json=as_json)
     if found:
         answer.give(found, rows, next_step=f"imagetree web {folder}")
+    elif releases:
+        first = f"imagetree train {folder} {releases[-1]['name']} alexnet"
+        answer.give(found, "No runs yet.", next_step=first)
     else:
-        answer.give(found, "No runs yet.", next_step=f"imagetree train {folder} v1 alexnet")
+        first = f"imagetree release create {folder} v1 --split train=0.7,test=0.3"
+        answer.give(found, "No runs yet, and no release to train on.", next_step=first)
 
 
 def _scores(db: Any, names: list[str]) -> dict[str, list[dict[str, Any]]]:

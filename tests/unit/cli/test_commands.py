@@ -141,6 +141,16 @@ def test_releases(shell: Shell, tiny_database: Path) -> None:
     shell.json("release", "show", tiny_database, "v9", code=NotFound.exit_code)
 
 
+def test_what_is_empty_names_what_comes_first(
+    shell: Shell, tiny_database: Path, tmp_path: Path, wordnet_file: Path
+) -> None:
+    folder = tmp_path / "new.imagetree"
+    shell.json("init", folder)
+    assert shell.text("runs", folder).splitlines()[-1].startswith("Next: imagetree release create ")
+    assert shell.text("log", folder).splitlines()[-1].startswith("Next: imagetree collect ")
+    assert shell.text("runs", tiny_database).splitlines()[-1].endswith(" v1 alexnet")
+
+
 def test_release_public(shell: Shell, tiny_database: Path, tmp_path: Path) -> None:
     out = tmp_path / "hidden"
     words = ("release", "public", tiny_database, "v1", out)

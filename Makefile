@@ -33,6 +33,7 @@ demo:
 	@echo "pip takes on some machines, is 4 GB more) and WordNet 3.0 (30 MB)."
 	@setup/debian wordnet-base
 	@setup/python train,demo
+	@echo "The command imagetree is in .venv/bin; to have it on your path: . .venv/bin/activate"
 	@$(BIN)/imagetree demo $(DEMO_DATABASE) $(if $(strip $(PHOTOS)),--photos "$(PHOTOS)") \
 		$(if $(CLASSES),--classes "$(CLASSES)") --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve)
 

@@ -224,6 +224,24 @@ def tiny_database_made(
     return folder
 
 
+@pytest.fixture(scope="session")
+def furnished_database_made(
+    tiny_database_made: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny database and one of everything that pages show; never written to."""
+    from tests.furnished import MOTH, furnish
+
+    folder = tmp_path_factory.mktemp("furnished")
+    for i in range(2):
+        draw(folder / "more" / MOTH / f"{i}.jpg", seed=900 + i)
+    (folder / "more" / MOTH / "notes.jpg").write_text("These are no pixels.")
+    for i in range(3):
+        draw(folder / "loose" / f"{i}.jpg", seed=950 + i, size_px=(40, 60))
+    made = Path(shutil.copytree(tiny_database_made, folder / "tiny.imagetree"))
+    furnish(made, photos=folder)
+    return made
+
+
 @pytest.fixture
 def tiny_database(tiny_database_made: Path, tmp_path: Path) -> Path:
     """The folder of a fresh copy of the tiny database; do with it what you like."""

@@ -29,6 +29,7 @@ from imagetree.workflows.catalogue import QUEUE_OF, WORKFLOWS
 from imagetree.workflows.check import CheckReport
 from imagetree.workflows.collect import CollectResult
 from imagetree.workflows.context import Context
+from imagetree.workflows.public_view import write_public_view
 from imagetree.workflows.runs import Run
 
 if TYPE_CHECKING:
@@ -293,6 +294,18 @@ class Database:
     def diff_releases(self, one: str, other: str) -> Any:
         """What changed from one release to another."""
         return releases.diff_releases(releases.pieces_of(self.context), one, other)
+
+    def public_view(
+        self, name: str, folder: StrPath, *, split: str = "test", report: Report = silent
+    ) -> int:
+        """Number of images of a hidden split written to `folder`, without labels or origin.
+
+        Their names are opaque; only the release's own secret key leads back to the images.
+        NotFound without that release or split; Conflict where the folder holds something.
+        """
+        pieces = releases.pieces_of(self.context)
+        where = Path(folder).expanduser()
+        return write_public_view(pieces, name, split=split, folder=where, report=report)
 
     # ---- runs ----
 

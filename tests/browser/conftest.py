@@ -36,16 +36,16 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def site(
-    tiny_database_made: Path,
+    furnished_database_made: Path,
     wordnet_file: Path,
     cache_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The address of `imagetree web` over a copy of the tiny database, on a free port."""
+    """The address of `imagetree web` over a copy of the furnished database, on a free port."""
     if not CHROMIUM.is_file():
         absent("Chromium is not installed: apt-get install chromium")
     folder = tmp_path_factory.mktemp("web") / "tiny.imagetree"
-    shutil.copytree(tiny_database_made, folder)
+    shutil.copytree(furnished_database_made, folder)
     call = "from imagetree.cli.main import main; main()"
     command = [sys.executable, "-c", call, "web", str(folder), "--port", "0", "--json"]
     environment = {**os.environ, "IMAGETREE_CACHE": str(cache_folder), "PYTHONUNBUFFERED": "1"}

@@ -23,7 +23,9 @@ def collect(
     database: DatabaseArgument,
     source: Annotated[
         str,
-        typer.Argument(help="Folder, archive or list; not needed for digits and samples."),
+        typer.Argument(
+            metavar="SOURCE", help="Folder, archive or list; not needed for digits and samples."
+        ),
     ] = "",
     layout: Annotated[
         str | None, typer.Option(help=f"How the source is laid out: {LAYOUTS}. Else guessed.")
@@ -82,7 +84,7 @@ def _after_collect(folder: str, result: Any) -> str:
 @app.command(epilog="Example: imagetree undo birds.imagetree 3")
 def undo(
     database: DatabaseArgument,
-    collection: Annotated[int, typer.Argument(help="The collection's number.")],
+    collection: Annotated[int, typer.Argument(metavar="NUMBER", help="The collection's number.")],
     force: Annotated[
         bool, typer.Option("--force", help="Also a collection that was left unfinished.")
     ] = False,
@@ -141,7 +143,7 @@ def collections(database: DatabaseArgument, as_json: JsonOption = False) -> None
 def rejects(
     database: DatabaseArgument,
     collection: Annotated[
-        int | None, typer.Argument(help="Only this collection's, by its number.")
+        int | None, typer.Argument(metavar="NUMBER", help="Only this collection's, by its number.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -137,10 +137,16 @@ def log(
         with db.engine.connect() as connection:
             events = read_events(connection, limit=last)[::-1]
         folder = shown(db.folder)
-    rows = table("number", "at", "who", "what", "summary", right=("number",))
+    answer = Answer(as_json=as_json)
+    if not events:
+        first = f"imagetree collect {folder} photos/"
+        answer.give(events, "Nothing was written yet.", next_step=first)
+        return
+    rows = table("number", "at, UTC", "who", "what", "summary", right=("number",))
     for one in events:
-        rows.add_row(str(one.event_id), one.at, Text(one.actor), one.kind, Text(one.summary))
-    Answer(as_json=as_json).give(events, rows, next_step=f"imagetree replay {folder}")
+        at = one.at[:19].replace("T", " ")
+        rows.add_row(str(one.event_id), at, Text(one.actor), one.kind, Text(one.summary))
+    answer.give(events, rows, next_step=f"imagetree replay {folder}")
 
 
 @app.command(epilog="Example: imagetree replay birds.imagetree")

@@ -27,7 +27,7 @@ from imagetree.core.settings import FILE_NAME
 if TYPE_CHECKING:
     from imagetree.database import Database
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 RELEASE = "v1"
 SPLIT = {"train": 0.7, "test": 0.3}
@@ -38,9 +38,9 @@ PARTS = {"train", "val", "valid", "validation", "test"}
 
 @app.command(epilog="Example: imagetree demo demo/digits.imagetree --no-serve")
 def demo(
-    database: Annotated[
-        Path, typer.Argument(metavar="[DATABASE]", help="Where to make it.")
-    ] = Path("demo/digits.imagetree"),
+    database: Annotated[Path, typer.Argument(metavar="DATABASE", help="Where to make it.")] = Path(
+        "demo/digits.imagetree"
+    ),
     photos: Annotated[
         Path | None,
         typer.Option(help="A folder of your own photos, one sub-folder a class; else digits."),

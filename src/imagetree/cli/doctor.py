@@ -20,7 +20,7 @@ from imagetree.cli.options import JsonOption
 from imagetree.cli.wording import size
 from imagetree.core.errors import ImagetreeError, MissingPart
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 SAFE_SQLITE = (3, 51, 3)
 LEAST_FREE_BYTES = 5_000_000_000
@@ -39,7 +39,7 @@ class Finding:
 @app.command(epilog="Example: imagetree doctor")
 def doctor(
     database: Annotated[
-        Path | None, typer.Argument(metavar="[DATABASE]", help="Look at this database too.")
+        Path | None, typer.Argument(metavar="DATABASE", help="Look at this database too.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -13,7 +13,9 @@ from imagetree.cli.working import shown, wait_for
 
 app = typer.Typer(no_args_is_help=True, help="Lists, watches, cancels and resumes jobs.")
 
-JobArgument = Annotated[str, typer.Argument(help="The job's id; see imagetree jobs list.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="The job's id; see imagetree jobs list.")
+]
 
 
 @app.command(epilog="Example: imagetree jobs run birds.imagetree")

@@ -8,11 +8,15 @@ answers listings from it, and imports a command's module in `resolve_command`.
 from __future__ import annotations
 
 import importlib
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+HELP_OPTIONS = ["-h", "--help"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,26 @@ class Entry:
             assert isinstance(command, TyperGroup)
             loaded = command.commands[self.name]
         loaded.name = self.name
+        tidy_help(loaded)
         return loaded
+
+
+def tidy_help(command: Any) -> None:
+    """Tidies the help of a command and of those below it.
+
+    Typer writes `--json <bool>`, which reads as if a value had to follow, and keeps the line
+    breaks of a docstring, which are ours and not those of the reader's window.
+    """
+    if command.help:
+        paragraphs = inspect.cleandoc(command.help).split("\n\n")
+        command.help = "\n\n".join(" ".join(one.split()) for one in paragraphs)
+    # The option --help is made once a command, for the first context that asks for it.
+    context = typer.Context(command, help_option_names=HELP_OPTIONS)
+    for parameter in command.get_params(context):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        tidy_help(below)
 
 
 class LazyGroup(TyperGroup):

@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 import typer
 from typer.main import get_command
 
-from imagetree.cli.lazy import Entry, LazyGroup
+from imagetree.cli.lazy import HELP_OPTIONS, Entry, LazyGroup, tidy_help
 from imagetree.core.errors import (
     ImagetreeError,
+    IntegrityFailure,
     InvalidInput,
     NotFound,
     OutOfSpace,
@@ -44,7 +45,7 @@ COMMANDS = (
     Entry(
         "release",
         "imagetree.cli.releases",
-        "Creates, lists, shows, verifies and compares releases.",
+        "Creates, lists, shows, verifies, compares and publishes releases.",
         USE,
         group=True,
     ),
@@ -113,6 +114,10 @@ EXIT_CODES = (
 )
 
 
+# How SQLite says that a file is not, or is no longer, one of its databases.
+DAMAGED_CATALOG = ("file is not a database", "database disk image is malformed")
+
+
 class Commands(LazyGroup):
     """All commands of imagetree."""
 
@@ -127,7 +132,7 @@ app = typer.Typer(
     epilog="Begin with: imagetree init birds.imagetree\n\n" + EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": HELP_OPTIONS, "max_content_width": 100},
 )
 
 
@@ -157,7 +162,9 @@ def run(arguments: Sequence[str]) -> int:
 
     as_json = "--json" in arguments
     try:
-        code = get_command(app).main(list(arguments), "imagetree", standalone_mode=False)
+        command = get_command(app)
+        tidy_help(command)
+        code = command.main(list(arguments), "imagetree", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except typer.Abort:
         return 130
@@ -196,6 +203,12 @@ def translated(error: Exception) -> ImagetreeError:
         return full
     if isinstance(error, OSError):
         return _system_error(error)
+    if any(sign in str(error) for sign in DAMAGED_CATALOG):
+        return IntegrityFailure(
+            "The catalog is damaged: SQLite cannot read it.",
+            hint="Copy the database's folder first; then bring catalog.sqlite back from a backup. "
+            "The images are safe in shards/.",
+        )
     return ImagetreeError(
         f"Something unexpected happened: {type(error).__name__}: {error}",
         hint="What was stored is safe. IMAGETREE_DEBUG=1 before the command shows where it was.",

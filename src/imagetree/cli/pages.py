@@ -10,7 +10,7 @@ from imagetree.cli.answer import Answer
 from imagetree.cli.options import DatabaseArgument, JsonOption
 from imagetree.cli.working import shown
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: imagetree web birds.imagetree --port 8100")

@@ -1,8 +1,9 @@
-"""release create, list, show, verify, diff: frozen states that others can cite."""
+"""release create, list, show, verify, diff, public: frozen states that others can cite."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,10 +15,13 @@ from imagetree.cli.wording import count
 from imagetree.cli.working import shown
 
 app = typer.Typer(
-    no_args_is_help=True, help="Creates, lists, shows, verifies and compares releases."
+    no_args_is_help=True,
+    help="Creates, lists, shows, verifies, compares and publishes releases.",
 )
 
-NameArgument = Annotated[str, typer.Argument(help="The release's name, such as v1.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The release's name, such as v1.")
+]
 
 
 @app.command(
@@ -126,8 +130,8 @@ def verify(database: DatabaseArgument, name: NameArgument, as_json: JsonOption =
 @app.command(epilog="Example: imagetree release diff birds.imagetree v1 v2")
 def diff(
     database: DatabaseArgument,
-    one: Annotated[str, typer.Argument(help="The earlier release.")],
-    other: Annotated[str, typer.Argument(help="The later release.")],
+    one: Annotated[str, typer.Argument(metavar="NAME", help="The earlier release.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The later release.")],
     as_json: JsonOption = False,
 ) -> None:
     """Compares two releases: images and labels added, removed and moved."""
@@ -145,6 +149,38 @@ def diff(
     }
     Answer(as_json=as_json).give(
         data, facts(lines), next_step=f"imagetree release show {folder} {other}"
+    )
+
+
+@app.command(epilog="Example: imagetree release public birds.imagetree v1 v1-test/ --split test")
+def public(
+    database: DatabaseArgument,
+    name: NameArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder, new or empty.")],
+    split: Annotated[str, typer.Option(help="The split whose answers stay hidden.")] = "test",
+    as_json: JsonOption = False,
+) -> None:
+    """Writes a hidden split's images for others to classify.
+
+    Under opaque names, in a shuffled order, as PNG, without labels, names, origin or anything
+    else that the files held. Beside them images.jsonl (id, width, height) and classes.json (what
+    can be answered). The release's folder keeps the secret key of the names, view.key.
+    """
+    from imagetree.database import Database
+
+    answer = Answer(as_json=as_json)
+    out = out.expanduser().resolve()
+    with Database.open(database) as db:
+        with answer.progress() as report:
+            n_images = db.public_view(name, out, split=split, report=report)
+        key = db.settings.releases_folder / name / "view.key"
+        folder = shown(db.folder)
+    answer.give(
+        {"name": name, "split": split, "n_images": n_images, "folder": str(out), "key": str(key)},
+        f"{count(n_images, 'image')} of {name}, split {split}, are in {shown(out)} "
+        "without their answers.",
+        f"Keep {shown(key)} to yourself: it tells which image is which.",
+        next_step=f"imagetree release show {folder} {name}",
     )
 
 

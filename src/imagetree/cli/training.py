@@ -22,9 +22,12 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="See imagetree r
 @app.command(epilog="Example: imagetree train birds.imagetree v1 alexnet --set epochs=20")
 def train(
     database: DatabaseArgument,
-    release: Annotated[str, typer.Argument(help="The release to train on.")],
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="The release to train on.")],
     network: Annotated[
-        str | None, typer.Argument(help="alexnet (unless a recipe says otherwise) or lenet5.")
+        str | None,
+        typer.Argument(
+            metavar="NETWORK", help="alexnet (unless a recipe says otherwise) or lenet5."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="The run's name; a run that was interrupted goes on.")
@@ -116,7 +119,9 @@ def _summary(run: dict[str, Any]) -> str:
 @app.command(epilog="Example: imagetree evaluate birds.imagetree v1 RUN --split test")
 def evaluate(
     database: DatabaseArgument,
-    release: Annotated[str, typer.Argument(help="The release that the run was trained on.")],
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="The release that the run was trained on.")
+    ],
     run: RunArgument,
     split: Annotated[str, typer.Option(help="The split to measure on.")] = "test",
     views: Annotated[
@@ -166,7 +171,7 @@ def figure(
 def predict(
     database: DatabaseArgument,
     run: RunArgument,
-    photos: Annotated[list[Path], typer.Argument(help="Image files.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Image files.")],
     as_json: JsonOption = False,
 ) -> None:
     """Names the five most probable synsets of photos."""
@@ -197,6 +202,7 @@ def runs(database: DatabaseArgument, as_json: JsonOption = False) -> None:
 
     with Database.open(database) as db:
         found = [plain(run) for run in db.runs()]
+        releases = db.releases()
         scores = _scores(db, [run["name"] for run in found])
         folder = shown(db.folder)
     rows = table("run", "release", "network", "state", "top-1 error", "interval", "on", "time",
@@ -218,8 +224,12 @@ def runs(database: DatabaseArgument, as_json: JsonOption = False) -> None:
     answer = Answer(as_json=as_json)
     if found:
         answer.give(found, rows, next_step=f"imagetree web {folder}")
+    elif releases:
+        first = f"imagetree train {folder} {releases[-1]['name']} alexnet"
+        answer.give(found, "No runs yet.", next_step=first)
     else:
-        answer.give(found, "No runs yet.", next_step=f"imagetree train {folder} v1 alexnet")
+        first = f"imagetree release create {folder} v1 --split train=0.7,test=0.3"
+        answer.give(found, "No runs yet, and no release to train on.", next_step=first)
 
 
 def _scores(db: Any, names: list[str]) -> dict[str, list[dict[str, Any]]]:

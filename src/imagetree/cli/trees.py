@@ -76,7 +76,7 @@ class ImagesBelow:
 def tree(
     database: DatabaseArgument,
     synset: Annotated[
-        str, typer.Argument(metavar="[SYNSET]", help="A wnid, word or sense; else the root.")
+        str, typer.Argument(metavar="SYNSET", help="A wnid, word or sense; else the root.")
     ] = "",
     depth: Annotated[int, typer.Option(min=1, max=20, help="Levels below it.")] = 1,
     photos: Annotated[bool, typer.Option("--photos", help="Only synsets with images.")] = False,
@@ -169,7 +169,9 @@ class Branches:
 @app.command(epilog='Example: imagetree search birds.imagetree "hunting dog"')
 def search(
     database: DatabaseArgument,
-    text: Annotated[str, typer.Argument(help="Words, a sense, a prefix, words of the gloss.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Words, a sense, a prefix, words of the gloss.")
+    ],
     limit: Annotated[int, typer.Option(min=1, help="How many synsets.")] = 15,
     as_json: JsonOption = False,
 ) -> None:

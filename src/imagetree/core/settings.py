@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import pwd
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from imagetree.core.errors import Conflict, InvalidInput, NotFound
 
 FILE_NAME = "imagetree.toml"
 FORMAT = 1
+
+# All that `imagetree.toml` may say.
+KEYS: dict[str, dict[str, type]] = {
+    "database": {"format": int, "catalog": str},
+    "taxonomy": {"wordnet": bool, "tree": str},
+}
+WORDS: dict[type, str] = {int: "a whole number", str: "text in quotes", bool: "true or false"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +104,14 @@ def read_settings(folder: Path, environment: Mapping[str, str] = os.environ) -> 
     folder = folder.expanduser().resolve()
     file = folder / FILE_NAME
     if not file.is_file():
-        raise NotFound(
-            f"There is no imagetree database at {folder}.",
-            hint=f"Make one with: imagetree init {folder.name}",
-        )
+        raise _no_database(folder)
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} cannot be read: {error}.", hint="Mend that line.") from error
-    database = table.get("database", {})
-    taxonomy = table.get("taxonomy", {})
-    if not isinstance(database, dict) or not isinstance(taxonomy, dict):
-        raise InvalidInput(f"{file}: [database] and [taxonomy] must be tables.")
-    found = database.get("format", FORMAT)
+    _check_keys(file, table)
+    database, taxonomy = table["database"], table.get("taxonomy", {})
+    found = database["format"]
     if found != FORMAT:
         raise Conflict(
             f"{file} has format {found}, this version of imagetree reads {FORMAT}.",
@@ -124,8 +128,76 @@ def read_settings(folder: Path, environment: Mapping[str, str] = os.environ) -> 
         tree_file=folder / tree_file if tree_file else None,
         cache_folder=cache_folder(environment),
         wordnet_folder=Path(wordnet_folder).expanduser() if wordnet_folder else None,
-        actor=environment.get("IMAGETREE_ACTOR") or environment.get("USER") or "someone",
+        actor=environment.get("IMAGETREE_ACTOR") or environment.get("USER") or _user_name(),
     )
+
+
+def _no_database(folder: Path) -> NotFound:
+    """What to tell of a place that is no database: what it is, and what may have been meant."""
+    make = f"Make one with: imagetree init {folder.name}"
+    if folder.is_file():
+        return NotFound(
+            f"{folder} is a file; a database is a folder.", hint="Name the folder of a database."
+        )
+    if not folder.is_dir():
+        return NotFound(f"There is no imagetree database at {folder}.", hint=make)
+    if folder.parent.joinpath(FILE_NAME).is_file():
+        return NotFound(
+            f"{folder} is a part of a database.", hint=f"Name the database: {folder.parent}"
+        )
+    inside = sorted(one.parent for one in folder.glob(f"*/{FILE_NAME}"))
+    if inside:
+        return NotFound(
+            f"{folder} is no imagetree database, but holds {len(inside)}.",
+            hint=f"Name one: {', '.join(str(one) for one in inside[:3])}",
+        )
+    name = folder.name.removesuffix(".imagetree")
+    return NotFound(
+        f"{folder} is a folder, but no imagetree database: it has no {FILE_NAME}.",
+        hint=f"Name a folder that imagetree init made, or: imagetree init {name}.imagetree",
+    )
+
+
+def _check_keys(file: Path, table: Mapping[str, Any]) -> None:
+    """InvalidInput where the toml holds what nothing reads, or the wrong kind of value.
+
+    A misspelt key would otherwise let a database quietly begin a second, empty catalog.
+    """
+    for name, keys in KEYS.items():
+        part = table.get(name, {})
+        if not isinstance(part, dict):
+            raise InvalidInput(f"{file}: {name} must be a table.", hint=f"Write: [{name}]")
+        for key, value in part.items():
+            kind = keys.get(key)
+            if kind is not None and type(value) is not kind:
+                raise InvalidInput(
+                    f"{file}: {key} in [{name}] must be {WORDS[kind]}.", hint="Mend that line."
+                )
+    known = ", ".join(f"[{name}] {' '.join(keys)}" for name, keys in KEYS.items())
+    strange = [name for name in table if name not in KEYS]
+    strange += [
+        f"{name}.{key}"
+        for name, keys in KEYS.items()
+        for key in table.get(name, {})
+        if key not in keys
+    ]
+    if strange:
+        raise InvalidInput(
+            f"{file}: {strange[0]} is no setting.", hint=f"The settings are: {known}."
+        )
+    if "format" not in table.get("database", {}):
+        raise InvalidInput(
+            f"{file} lacks format in [database]; it may have been cut short.",
+            hint=f"Bring it back from a backup, or write: format = {FORMAT}",
+        )
+
+
+def _user_name() -> str:
+    """Who runs this, by the system's own list; not every shell and container sets USER."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return "someone"
 
 
 def _url(folder: Path, given: str, *, default: str) -> str:

@@ -59,7 +59,8 @@ def find_wordnet(given: Path | None = None, *, cache: Path | None = None) -> Pat
         "WordNet 3.0 was not found.",
         hint=(
             "On Debian: apt-get install wordnet-base. Elsewhere unpack "
-            f"{ADDRESS} and name its folder dict: --wordnet DIR"
+            f"{ADDRESS} and name its folder dict: imagetree init ... --wordnet DIR, or "
+            "IMAGETREE_WORDNET=DIR before any command."
         ),
     )
 

@@ -47,7 +47,7 @@ def create_app(database: Database, *, version: str) -> FastAPI:
     templates.trim_blocks = templates.lstrip_blocks = True
     templates.filters.update(wording.FILTERS)
     templates.globals.update(
-        database=database.name, folder=database.folder.name, version=version, chart=chart
+        database=database.name, folder=wording.typed(database.folder), version=version, chart=chart
     )
 
     def render(request: Request, template: str, *, page: Any) -> str:
@@ -102,6 +102,20 @@ def _add_errors(app: FastAPI, render: Callable[..., str]) -> None:
     def known(request: Request, error: ImagetreeError) -> Response:
         return answer(request, ErrorPage(**error.as_dict(), status=error.http_status))
 
+    @app.exception_handler(Exception)
+    def unknown(request: Request, error: Exception) -> Response:
+        # Starlette raises it again behind this answer, so the server's log has the traceback.
+        return answer(
+            request,
+            ErrorPage(
+                code="unexpected",
+                message="This page could not be made.",
+                hint=f"What is stored is safe. The server's log tells where it was: "
+                f"{type(error).__name__}. Then: imagetree doctor",
+                status=500,
+            ),
+        )
+
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         code = "not_found" if error.status_code == 404 else "http_error"
@@ -111,6 +125,9 @@ def _add_errors(app: FastAPI, render: Callable[..., str]) -> None:
         return answer(
             request,
             ErrorPage(
-                code=code, message=message, hint="Search the tree.", status=error.status_code
+                code=code,
+                message=message,
+                hint="Search for a synset, or begin at the tree.",
+                status=error.status_code,
             ),
         )

@@ -38,12 +38,13 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """The next useful step: in words, and the command or page that does it."""
+    """The next useful step: in words, and the command, or the page and its button's word."""
 
     title: str
     text: str
     command: str = ""
     href: str = ""
+    button: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class TreePage:
-    """The tree, level by level, down to one synset."""
+    """The tree, level by level, down to one synset; `only` is `images` for synsets with some."""
 
     n_tree: int
     n_with_images: int
@@ -82,11 +83,16 @@ class TreePage:
     gloss: str
     photos: list[Photo]
     children: list[Node]
+    only: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynsetPage:
-    """One synset: words, gloss, the path to the root, children and a page of its images."""
+    """One synset: words, gloss, the path to the root, children and a page of its images.
+
+    `siblings` are the other kinds of its parent where it has no kinds itself; `below` a few
+    images of the synsets below where it has none; `releases` images by release and split.
+    """
 
     wnid: str
     name: str
@@ -96,12 +102,15 @@ class SynsetPage:
     safety: str
     path: list[Node]
     children: list[Node]
+    siblings: list[Node]
+    releases: dict[str, dict[str, int]]
     n_present: int
     n_absent: int
     n_candidates: int
     n_photos_below: int
     state: str
     photos: list[Photo]
+    below: list[Photo]
     after: int
     next_after: int | None
 
@@ -119,7 +128,10 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePage:
-    """One image: what is on it, where it came from, where it went."""
+    """One image: what is on it, where it came from, where it went.
+
+    `before` and `after` are the SHA-256 of its neighbours at the same synset, "" at the ends.
+    """
 
     image: ImageRow
     name: str
@@ -131,6 +143,8 @@ class ImagePage:
     origins: list[OriginRow]
     near_duplicates: list[Photo]
     releases: list[tuple[str, str]]
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,19 +185,22 @@ class ClassCount:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasePage:
-    """One release: its splits and its classes."""
+    """One release: its splits, its classes and the runs that were trained on it."""
 
     release: ReleaseRow
     splits: dict[str, int]
     classes: list[ClassCount]
+    runs: list[RunRow]
+    scores: list[ScoreRow]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunsPage:
-    """The runs, newest first, with their scores."""
+    """The runs, newest first, with their scores; `release` is the newest one, "" without any."""
 
     runs: list[RunRow]
     scores: list[ScoreRow]
+    release: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +216,7 @@ class FigureItem:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPage:
-    """One run: scores, curves by epoch and the figure of eight test images."""
+    """One run: its newest score of each kind, curves by epoch and the figure of test images."""
 
     run: RunRow
     scores: list[ScoreRow]
@@ -238,6 +255,7 @@ class JobLine:
     job_id: str
     kind: str
     state: str
+    at: str
     what: str
     n_done: int
     n_total: int | None

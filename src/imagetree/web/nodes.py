@@ -76,6 +76,14 @@ def children_of(database: Database, wnid: str) -> list[Node]:
     return sorted(nodes(database, list(found)), key=_rank)
 
 
+def siblings_of(database: Database, wnid: str) -> list[Node]:
+    """The other kinds of a synset's first parent; none for a root."""
+    path = path_of(database, wnid)
+    if len(path) < 2:
+        return []
+    return [one for one in children_of(database, path[-2].wnid) if one.wnid != wnid]
+
+
 def roots(database: Database) -> list[Node]:
     """Where the tree begins."""
     return sorted(nodes(database, [as_wnid(r) for r in database.taxonomy.roots]), key=_rank)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import urlopen
 
 from imagetree import __version__
 from imagetree.core.errors import Busy, InvalidInput
+
+# How long a program on the wanted port may take to say what it is.
+PROBE_S = 1.0
 
 Ready = Callable[[str], None]
 
@@ -35,9 +41,7 @@ def serve(
         app = create_app(database, version=__version__)
         listening = _listen(host, port)
         with listening:
-            shown = "127.0.0.1" if host in {"0.0.0.0", ""} else host
-            number = listening.getsockname()[1]
-            ready(f"http://{f'[{shown}]' if ':' in shown else shown}:{number}/")
+            ready(_address(host, listening.getsockname()[1]))
             config = uvicorn.Config(app, log_level="warning", server_header=False)
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -52,15 +56,37 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         made.close()
         if error.errno == errno.EADDRINUSE:
+            other = f"add --port {_free_port(host, family)}, or --port 0 for any free one."
+            served = _served(host, port)
+            if served:
+                raise Busy(
+                    f"imagetree serves the database {served} at port {port} already.",
+                    hint=f"Open {_address(host, port)}, or {other}",
+                ) from error
             raise Busy(
-                f"Port {port} is in use by another program.",
-                hint=f"Add --port {_free_port(host, family)}, or --port 0 for any free one.",
+                f"Port {port} is in use by another program.", hint=other.capitalize()
             ) from error
         raise InvalidInput(
             f"Cannot listen on {host} port {port}: {error.strerror or error}.",
             hint="Use --host 127.0.0.1 and a port above 1023.",
         ) from error
     return made
+
+
+def _address(host: str, port: int) -> str:
+    shown = "127.0.0.1" if host in {"0.0.0.0", ""} else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+
+
+def _served(host: str, port: int) -> str:
+    """The name of the database whose pages another imagetree serves there, else ""."""
+    try:
+        with urlopen(f"{_address(host, port)}health.json", timeout=PROBE_S) as answer:
+            health = json.load(answer)
+    except (OSError, ValueError, HTTPException):
+        return ""
+    is_ours = isinstance(health, dict) and {"status", "database", "n_events"} <= health.keys()
+    return str(health["database"]) if is_ours else ""
 
 
 def _free_port(host: str, family: socket.AddressFamily) -> int:

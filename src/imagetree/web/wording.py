@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
 from urllib.parse import quote
+
+from imagetree.catalog.statements.event import EventRow
 
 
 def number(value: float) -> str:
@@ -56,6 +61,29 @@ def setting(value: object) -> str:
     return "none" if value is None else str(value)
 
 
+def plural(n: int, noun: str, many: str = "") -> str:
+    """1 photo, 2 photos, 1,200 classes."""
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"
+
+
+def typed(path: Path) -> str:
+    """A path as one types it in a shell where the server was started."""
+    try:
+        return shlex.quote(str(path.relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(path))
+
+
+def inside(location: str, folder: str) -> str:
+    """A file's place without the folder that it was collected from, where it lies in it."""
+    return location.removeprefix(folder.rstrip("/") + "/")
+
+
+def by_day(events: Sequence[EventRow]) -> list[tuple[str, list[EventRow]]]:
+    """Events in their order, in groups of one day each."""
+    return [(day, list(group)) for day, group in groupby(events, key=lambda one: one.at[:10])]
+
+
 FILTERS = {
     "number": number,
     "size": size,
@@ -63,5 +91,9 @@ FILTERS = {
     "when": when,
     "segment": segment,
     "duration": duration,
+    "plural": plural,
+    "inside": inside,
+    "shell": shlex.quote,
+    "by_day": by_day,
     "setting": setting,
 }

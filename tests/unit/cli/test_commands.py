@@ -141,6 +141,32 @@ def test_releases(shell: Shell, tiny_database: Path) -> None:
     shell.json("release", "show", tiny_database, "v9", code=NotFound.exit_code)
 
 
+def test_what_is_empty_names_what_comes_first(
+    shell: Shell, tiny_database: Path, tmp_path: Path, wordnet_file: Path
+) -> None:
+    folder = tmp_path / "new.imagetree"
+    shell.json("init", folder)
+    assert shell.text("runs", folder).splitlines()[-1].startswith("Next: imagetree release create ")
+    assert shell.text("log", folder).splitlines()[-1].startswith("Next: imagetree collect ")
+    assert shell.text("runs", tiny_database).splitlines()[-1].endswith(" v1 alexnet")
+
+
+def test_release_public(shell: Shell, tiny_database: Path, tmp_path: Path) -> None:
+    out = tmp_path / "hidden"
+    words = ("release", "public", tiny_database, "v1", out)
+    made = shell.json(*words, "--split", "test")
+    assert made["n_images"] == len(list((out / "images").iterdir())) > 0
+    assert Path(made["key"]).is_file()
+    assert not Path(made["key"]).is_relative_to(out)
+    shell.json(*words, code=Conflict.exit_code)
+    other = ("release", "public", tiny_database, "v1", tmp_path / "other")
+    shell.json(*other, "--split", "validation", code=NotFound.exit_code)
+    text = shell.text(*other)
+    assert "without their answers" in text
+    assert "view.key to yourself" in text
+    assert text.splitlines()[-1].startswith("Next: imagetree release show ")
+
+
 def test_check_replay_log_upgrade(shell: Shell, tiny_database: Path) -> None:
     assert shell.json("check", tiny_database)["findings"] == []
     assert shell.json("replay", tiny_database)["differences"] == []

@@ -15,7 +15,14 @@ from typer.core import TyperGroup
 
 from imagetree.cli.main import COMMANDS, EXIT_CODES, run, translated
 from imagetree.cli.reference import PAGES
-from imagetree.core.errors import Conflict, ImagetreeError, NotFound, OutOfSpace, PermissionDenied
+from imagetree.core.errors import (
+    Conflict,
+    ImagetreeError,
+    IntegrityFailure,
+    NotFound,
+    OutOfSpace,
+    PermissionDenied,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 LEAVES = [
@@ -37,6 +44,25 @@ def test_every_command_has_json_and_an_example(name: str, command) -> None:  # t
     assert "--json" in options
     assert command.epilog.startswith(f"Example: imagetree {name}")
     assert all(parameter.help for parameter in command.params)
+
+
+@pytest.mark.parametrize(("name", "command"), LEAVES, ids=[name for name, _ in LEAVES])
+def test_help_shows_flags_without_a_value(
+    name: str, command: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "<bool>" not in told
+    assert "--install-completion" not in told  # that belongs to imagetree itself
+    usage = next(line for line in told.splitlines() if "Usage:" in line)
+    words = usage.partition("[OPTIONS]")[2]
+    assert words == words.upper()
+
+
+def test_a_damaged_catalog_is_told_as_such() -> None:
+    found = translated(RuntimeError("(pysqlite3.dbapi2.DatabaseError) file is not a database"))
+    assert isinstance(found, IntegrityFailure)
+    assert "shards/" in found.hint
 
 
 def test_exit_codes_are_those_of_the_errors() -> None:

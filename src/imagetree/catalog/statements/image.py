@@ -107,7 +107,8 @@ def read_origins(connection: Connection, image_id: int) -> list[OriginRow]:
 def read_boxes(connection: Connection, image_id: int) -> list[BoxRow]:
     """An image's boxes in the order they were drawn."""
     box = schema.box.c
-    columns = [box[name] for name in BoxRow.__dataclass_fields__]
+    # The columns are called x_min and so on: PostgreSQL takes the short names for its own.
+    columns = [box[name].label(name) for name in BoxRow.__dataclass_fields__]
     statement = sa.select(*columns).where(box.image_id == image_id).order_by(box.box_id)
     return [BoxRow(**row._mapping) for row in connection.execute(statement)]
 

@@ -49,6 +49,23 @@ def count_splits(connection: Connection, name: str) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(statement.order_by(held.split.desc()))}
 
 
+def count_synset(connection: Connection, wnid: str) -> dict[str, dict[str, int]]:
+    """Images that show one synset, by release, newest first, and split."""
+    held, label, release = schema.release_image.c, schema.release_label.c, schema.release.c
+    statement = (
+        sa.select(label.release, held.split, sa.func.count())
+        .where(label.wnid == wnid, label.state == "present")
+        .where(held.release == label.release, held.sha256 == label.sha256)
+        .where(release.name == label.release)
+        .group_by(label.release, held.split, release.created_at)
+        .order_by(release.created_at.desc(), held.split.desc())
+    )
+    found: dict[str, dict[str, int]] = {}
+    for name, split, n in connection.execute(statement):
+        found.setdefault(name, {})[split] = n
+    return found
+
+
 def count_classes(connection: Connection, name: str) -> dict[str, dict[str, int]]:
     """Images that show each class, by wnid and split."""
     held, label = schema.release_image.c, schema.release_label.c

@@ -73,6 +73,23 @@ def read_photos(
     limit: int = 48,
 ) -> list[Photo]:
     """The next `limit` images of a synset whose image_id is above `after`, by image_id."""
+    of, statement = _photos_of(wnid, state=state)
+    statement = statement.where(of.c.image_id > after).order_by(of.c.image_id).limit(limit)
+    return [Photo(**row._mapping) for row in connection.execute(statement)]
+
+
+def read_photo_before(
+    connection: Connection, wnid: str, *, before: int, state: State = "present"
+) -> Photo | None:
+    """The last image of a synset whose image_id is below `before`, if there is one."""
+    of, statement = _photos_of(wnid, state=state)
+    statement = statement.where(of.c.image_id < before).order_by(of.c.image_id.desc()).limit(1)
+    row = connection.execute(statement).first()
+    return Photo(**row._mapping) if row else None
+
+
+def _photos_of(wnid: str, *, state: State) -> tuple[sa.Table, sa.Select[tuple[int, str, int, int]]]:
+    """The table that puts images of this state on a synset, and the choice of them all."""
     image = schema.image.c
     if state == "candidate":
         of = schema.candidate
@@ -83,11 +100,9 @@ def read_photos(
     statement = (
         sa.select(image.image_id, image.sha256, image.width_px, image.height_px)
         .select_from(of.join(schema.image, image.image_id == of.c.image_id))
-        .where(where, of.c.image_id > after)
-        .order_by(of.c.image_id)
-        .limit(limit)
+        .where(where)
     )
-    return [Photo(**row._mapping) for row in connection.execute(statement)]
+    return of, statement
 
 
 def sample_candidates(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection
 
-from imagetree.catalog.statements import event, run, synset
+from imagetree.catalog.statements import event, release, run, synset
 from imagetree.catalog.statements.synset import SynsetCount
 from imagetree.catalog.totals import Stats, read_stats
 from imagetree.web.contexts import Card, Found, HomePage, Node, SearchPage, Step
 from imagetree.web.nodes import in_tree, name_of, nodes, path_of
 from imagetree.web.page import Page, Params
+from imagetree.web.wording import typed
 
 if TYPE_CHECKING:
     from imagetree.database import Database
@@ -30,12 +32,15 @@ def home(database: Database, params: Params) -> HomePage:
         runs = run.read_runs(connection, limit=4)
         scores = run.read_scores(connection, [one.name for one in runs])
         events = event.read_events(connection, limit=6)
+        releases = release.read_releases(connection, limit=1)
     return HomePage(
         n_tree=len(database.taxonomy),
         stats=stats.as_dict(),
         branches=_branches(database, [card.wnid for card in cards]),
         cards=cards,
-        step=_next_step(database.folder.name, stats),
+        step=_next_step(
+            typed(database.folder), stats, release=releases[0].name if releases else ""
+        ),
         runs=runs,
         scores=scores,
         events=events,
@@ -68,7 +73,7 @@ def _branches(database: Database, wnids: list[str]) -> list[Node]:
     return sorted(nodes(database, list(above)), key=lambda one: -one.n_photos)[:4]
 
 
-def _next_step(folder: str, stats: Stats) -> Step:
+def _next_step(folder: str, stats: Stats, *, release: str) -> Step:
     if not stats.n_images:
         return Step(
             title="Collect a folder of photos",
@@ -79,9 +84,10 @@ def _next_step(folder: str, stats: Stats) -> Step:
         return Step(
             title=f"{stats.n_candidates:,} photos wait to be looked at",
             text="They are proposed for their synsets; nobody has said yet what they show.",
-            href="/tree",
+            href="/tree?only=images",
+            button="Look at them",
         )
-    if not stats.n_releases:
+    if not release:
         return Step(
             title="Cut a release",
             text=f"{stats.n_present:,} labels are ready. A release freezes them for training.",
@@ -90,13 +96,14 @@ def _next_step(folder: str, stats: Stats) -> Step:
     if not stats.n_runs:
         return Step(
             title="Train a network",
-            text="A release is frozen. A run on it gives a score with its interval.",
-            command=f"imagetree train {folder} v1 alexnet",
+            text=f"Release {release} is frozen. A run on it gives a score with its interval.",
+            command=f"imagetree train {folder} {quote(release)} alexnet",
         )
     return Step(
         title="Look at what the network saw",
         text="The newest run, its curves, and the test photos that it got right and wrong.",
         href="/runs",
+        button="Open the runs",
     )
 
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagetree.catalog.statements import image, run
+from imagetree.catalog.statements import image, release, run
+from imagetree.catalog.statements.run import ScoreRow
 from imagetree.core.errors import NotFound
 from imagetree.web.contexts import FigureItem, RunPage, RunsPage
 from imagetree.web.nodes import name_of
@@ -20,7 +21,12 @@ def runs(database: Database, params: Params) -> RunsPage:
     """All runs."""
     with database.engine.connect() as connection:
         rows = run.read_runs(connection)
-        return RunsPage(runs=rows, scores=run.read_scores(connection, [one.name for one in rows]))
+        releases = release.read_releases(connection, limit=1)
+        return RunsPage(
+            runs=rows,
+            scores=run.read_scores(connection, [one.name for one in rows]),
+            release=releases[0].name if releases else "",
+        )
 
 
 def one_run(database: Database, params: Params) -> RunPage:
@@ -31,10 +37,18 @@ def one_run(database: Database, params: Params) -> RunPage:
     folder = database.runs_folder / row.name
     return RunPage(
         run=row,
-        scores=scores,
+        scores=_newest(scores),
         metrics=_metrics(folder / "metrics.jsonl"),
         figure=_figure(database, folder / "figure.json"),
     )
+
+
+def _newest(scores: list[ScoreRow]) -> list[ScoreRow]:
+    """The newest score of each split and metric, top-1 before top-5."""
+    found: dict[tuple[str, str], ScoreRow] = {}
+    for one in scores:  # newest first
+        found.setdefault((one.split, one.metric), one)
+    return [found[key] for key in sorted(found)]
 
 
 def _metrics(path: Path) -> list[dict[str, Any]]:

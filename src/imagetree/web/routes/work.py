@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from imagetree import __version__
@@ -65,6 +66,7 @@ def jobs(database: Database, params: Params) -> JobsPage:
                 job_id=job.job_id,
                 kind=job.kind,
                 state=job.state,
+                at=_utc(job.created_at_ms),
                 what=progress.what if progress else "",
                 n_done=progress.n_done if progress else 0,
                 n_total=progress.n_total if progress else None,
@@ -73,6 +75,12 @@ def jobs(database: Database, params: Params) -> JobsPage:
             )
         )
     return JobsPage(jobs=lines)
+
+
+def _utc(milliseconds: int) -> str:
+    """A time as the catalog writes it."""
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
 
 
 def health(database: Database, params: Params) -> HealthPage:

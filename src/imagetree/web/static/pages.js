@@ -1,4 +1,4 @@
-// Theme button, "/" for the search, arrows in the tree, jobs kept fresh. Pages work without it.
+// Theme button, keys, arrows in the tree, Copy, the boxes' switch, live parts. Pages work without it.
 const root = document.documentElement;
 
 document.getElementById("theme").addEventListener("click", () => {
@@ -43,14 +43,40 @@ if (tree) {
   });
 }
 
-const jobs = document.getElementById("jobs");
-if (jobs) {
-  setInterval(async () => {
-    if (document.hidden) return;
+// Left and right go to the photo, or page of photos, beside this one.
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (event.target.closest("input, select, textarea, .tree, .nav, .scroll, .chips")) return;
+  const way = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
+  const beside = way && document.querySelector(`main a[rel="${way}"]`);
+  if (beside) { event.preventDefault(); beside.click(); }
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const copied = await navigator.clipboard?.writeText(button.dataset.copy).then(() => true, () => false);
+  if (!copied) getSelection().selectAllChildren(button.previousElementSibling); // the rest is Ctrl-C
+  button.textContent = copied ? "Copied" : "Selected";
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+});
+
+const boxes = document.getElementById("boxes");
+boxes?.addEventListener("click", () => {
+  const bare = document.getElementById("canvas").classList.toggle("bare");
+  boxes.setAttribute("aria-pressed", String(!bare));
+});
+
+// A part with data-live is asked for again so many seconds apart, as long as the page has one.
+const live = document.querySelector("[data-live]");
+if (live) {
+  const timer = setInterval(async () => {
+    if (document.hidden || live.contains(document.activeElement)) return;
     const answer = await fetch(location.href).catch(() => null);
     if (!answer?.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.getElementById("jobs");
-    if (fresh && fresh.innerHTML !== jobs.innerHTML) jobs.replaceChildren(...fresh.childNodes);
-  }, 2000);
+    const fresh = page.getElementById(live.id);
+    if (fresh && fresh.innerHTML !== live.innerHTML) live.replaceChildren(...fresh.childNodes);
+    if (!fresh?.dataset.live) { clearInterval(timer); location.reload(); }
+  }, 1000 * Number(live.dataset.live));
 }

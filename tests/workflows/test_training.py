@@ -302,4 +302,5 @@ def test_progress_tells_the_watched_errors(db):
     notes = []
     db.train("v1", "alexnet", report=lambda p: notes.append(p.note), **QUICK, validation=0.2)
     assert "watched" not in notes[0]
-    assert notes[-2].startswith("epoch 2/2, loss ") and "watched error top-1 " in notes[-2]
+    assert notes[-2].startswith("epoch 2/2, loss ")
+    assert "watched error top-1 " in notes[-2]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from imagetree.catalog import schema
 from imagetree.collect.source import Remote, Source
-from imagetree.core.errors import InvalidInput, NotFound
+from imagetree.core.errors import InvalidInput, NotFound, OutOfSpace
 from imagetree.core.progress import Progress
 from imagetree.jobs.steps import Json, Params, Steps
 from imagetree.workflows import classes, duplicates, gate, sources

@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from imagetree.catalog import schema
+from imagetree.catalog.statements.run import RunRow
 from imagetree.core.errors import Conflict, InvalidInput, NotFound, TrainingFailure
 from imagetree.jobs.steps import Params
 from imagetree.release.release import Release
@@ -176,7 +177,7 @@ def _name(
         number += 1
 
 
-def _differences(row: sa.Row[Any], release: str, network: str, recipe: dict[str, Any]) -> list[str]:
+def _differences(row: RunRow, release: str, network: str, recipe: dict[str, Any]) -> list[str]:
     """What a run that was begun does otherwise, as `epochs 40, not 20`."""
     before = row.recipe | {"release": row.release, "network": row.network}
     now = recipe | {"release": release, "network": network}

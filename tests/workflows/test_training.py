@@ -237,7 +237,7 @@ def test_ten_and_two_views_are_scored_by_their_own_protocol(db):
     assert told[10].protocol == ("resize 40, 10 views of 32 (corners and centre, with their flips)")
     assert len({str(one.probabilities.tolist()) for one in told.values()}) == 3
     scores = db.run("a").scores
-    assert [one["protocol"]["views"] for one in scores[::2]] == [t.protocol for t in told.values()]
+    assert [one.protocol["views"] for one in scores[::2]] == [t.protocol for t in told.values()]
     with pytest.raises(InvalidInput, match="3 views"):
         db.evaluate("a", split="test", views=3)
 

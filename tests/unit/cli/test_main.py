@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import inspect
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -121,14 +121,16 @@ def test_system_errors_are_translated() -> None:
     assert "IMAGETREE_DEBUG=1" in unexpected.hint
 
 
-def test_help_takes_less_than_half_a_second() -> None:
+def test_help_takes_less_than_half_a_second_of_processor_time() -> None:
+    """Not by the clock: a busy machine would fail it for nothing."""
     times = []
-    for _ in range(5):
-        at = time.perf_counter()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-m", "imagetree", "--help"], check=True, capture_output=True
         )
-        times.append(time.perf_counter() - at)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.5
 
 

@@ -67,7 +67,7 @@ inline bool read_mcu(State& s, Bits& bits, int* dc, Pairs& pairs, int mcu_x) {
       for (int a = 0; a < plane.h; ++a) {
         const int slot = pairs.n_waiting[c];
         std::int16_t* block = pairs.coefficients[c][slot];
-        std::memset(block, 0, 64 * sizeof *block);
+        clear_block(block);
         bool damaged = false;
         dc[c] += read_dc(bits, *plane.dc, damaged);
         block[0] = static_cast<std::int16_t>(dc[c]);

@@ -20,7 +20,7 @@
 
 namespace imagetree::own {
 
-constexpr int kLookBits = 11;
+constexpr int kLookBits = 10;
 constexpr int kDcBits = 10;
 constexpr int kEndSteps = 128;
 

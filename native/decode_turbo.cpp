@@ -45,6 +45,7 @@ class TurboTile {
   const Placement& p_;
   Scratch& s_;
   const Instructions& set_;
+  uint8_t* ring_ = nullptr;
   size_t pitch_ = 0;  // bytes from one row of the ring to the next
   int n_ring_ = 0;    // rows in the ring
   int next_ = 0;      // the picture's next row to be decoded
@@ -71,7 +72,11 @@ Status TurboTile::start() {
   s_.across.make(s_.across_taps, p_.mirror_x, set_);
   n_ring_ = s_.down_taps.width + 1;
   pitch_ = (size_t(s_.reader.row_width()) * 3 + kRowSlack + 63) / 64 * 64;
-  if (s_.ring.size() < pitch_ * size_t(n_ring_)) s_.ring.resize(pitch_ * size_t(n_ring_));
+  const size_t n_bytes = pitch_ * size_t(n_ring_) + 64;
+  if (s_.ring.size() < n_bytes) s_.ring.resize(n_bytes);
+  // libjpeg writes rows that are aligned past the caches, as if nobody would read them soon. Rows
+  // eight bytes off are written as usual, and the tile is done in a tenth less time.
+  ring_ = s_.ring.data() + (72 - reinterpret_cast<uintptr_t>(s_.ring.data()) % 64) % 64;
   s_.ring_rows.resize(size_t(n_ring_));
   s_.blended_rows.resize(size_t(n_ring_));
   const size_t wide = size_t(s_.across_taps.last - s_.across_taps.first) * 3 + kRowSlack +
@@ -86,7 +91,7 @@ Status TurboTile::read_to(int row) {
   while (next_ < row) {
     const int n = std::min(row - next_, n_ring_);
     for (int i = 0; i < n; ++i)
-      s_.ring_rows[size_t(i)] = s_.ring.data() + pitch_ * size_t((next_ + i) % n_ring_);
+      s_.ring_rows[size_t(i)] = ring_ + pitch_ * size_t((next_ + i) % n_ring_);
     const Status status = s_.reader.read(s_.ring_rows.data(), n);
     if (status != Status::ok) return status;
     next_ += n;
@@ -103,7 +108,7 @@ Status TurboTile::write(uint8_t* rgb, ptrdiff_t row_stride) {
     const Status status = read_to(first + k);
     if (status != Status::ok) return status;
     for (int t = 0; t < k; ++t)
-      s_.blended_rows[size_t(t)] = s_.ring.data() + pitch_ * size_t((first + t) % n_ring_) + left;
+      s_.blended_rows[size_t(t)] = ring_ + pitch_ * size_t((first + t) % n_ring_) + left;
     set_.blend_rows(s_.blended_rows.data(), down.weight.data() + size_t(i) * size_t(down.width), k,
                     n_bytes, s_.blended.data());
     s_.across.resample(set_, s_.blended.data(),

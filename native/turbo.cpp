@@ -124,13 +124,12 @@ Status TurboReader::skip(int n_rows) {
 
 Status TurboReader::read(uint8_t* const* rows, int n_rows) {
   if (setjmp(errors_.jump)) return errors_.status;
-  // libjpeg's type says that it might change the pointers; it does not.
-  JSAMPARRAY left = const_cast<JSAMPARRAY>(rows);
-  while (n_rows > 0) {
-    const JDIMENSION done = jpeg_read_scanlines(&info_, left, JDIMENSION(n_rows));
-    if (done == 0) return Status::damaged;
-    left += done;
-    n_rows -= int(done);
+  for (int n_done = 0; n_done < n_rows;) {
+    // libjpeg's type says that it might change the pointers; it does not.
+    const JSAMPARRAY left = const_cast<JSAMPARRAY>(rows + n_done);
+    const JDIMENSION n_more = jpeg_read_scanlines(&info_, left, JDIMENSION(n_rows - n_done));
+    if (n_more == 0) return Status::damaged;
+    n_done += int(n_more);
   }
   return Status::ok;
 }

@@ -16,6 +16,8 @@ it everything works, slower.
 from __future__ import annotations
 
 import atexit
+import functools
+import logging
 import mmap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +33,6 @@ from imagetree.images.tiles import TILE, tile_by_pillow
 try:
     from imagetree.images import _kernel
 except ImportError as error:
-    _kernel = None  # type: ignore[assignment]
     _absence = str(error)
 else:
     _absence = ""
@@ -47,18 +48,20 @@ Colour = tuple[float, float, float]
 # What became of an image.
 BY_KERNEL, BY_PILLOW, BAD = 0, 1, 2
 
-_LAYOUTS = {"uint8": (0, np.uint8), "float32": (1, np.float32), "bfloat16": (2, np.uint16)}
+HOW_TO_GET = "apt-get install g++ libjpeg62-turbo-dev; pip install --force-reinstall imagetree"
+_LAYOUTS = {"uint8": 0, "float32": 1, "bfloat16": 2}
+_DTYPES = {"uint8": np.uint8, "float32": np.float32, "bfloat16": np.uint16}
 _ENGINES = {"auto": 0, "turbo": 1, "own": 2}
 
 
 def available() -> bool:
     """Whether the native kernel is there."""
-    return _kernel is not None
+    return not _absence
 
 
 def instructions() -> str:
     """The set of instructions that the kernel uses here, such as AVX2; empty without kernel."""
-    return _kernel.instructions() if _kernel is not None else ""
+    return "" if _absence else _kernel.instructions()
 
 
 def absence() -> str:
@@ -100,36 +103,15 @@ def fill(
         out = np.empty((len(files), 224, 224, 3), np.uint8)
         fill(files, crop_tiles(boxes, flip=flips), out, n_threads=2)
     """
-    number, dtype = _LAYOUTS.get(layout, (0, None))
-    planes = layout != "uint8"
-    shape = (len(buffers), 3, *out.shape[2:]) if planes else (len(buffers), *out.shape[1:3], 3)
-    if (
-        out.dtype != dtype
-        or out.ndim != 4
-        or out.shape not in (shape, _grey(shape, planes=planes))
-        or 0 in out.shape[1:]
-        or not out.flags.c_contiguous
-        or not out.flags.writeable
-        or tiles.dtype != TILE
-        or tiles.shape != (len(buffers),)
-    ):
-        raise InvalidInput(
-            f"{len(buffers)} buffers and {tiles.shape} tiles do not fit a batch of {out.dtype} "
-            f"{out.shape} in the layout {layout!r}.",
-            hint="See the table of layouts at imagetree.images.kernel.fill.",
-        )
-    if n_threads < 1 or engine not in _ENGINES or 0 in std:
-        raise InvalidInput(
-            f"No batch with {n_threads} threads, the engine {engine!r} and a deviation of {std}."
-        )
+    _check(buffers, tiles, out, layout=layout, n_threads=n_threads, engine=engine, std=std)
     status = np.full(len(buffers), BY_PILLOW, dtype=np.int32)
-    if _kernel is not None:
+    if available():
         _kernel.fill(
             list(buffers),
             np.ascontiguousarray(tiles).view(np.uint8).reshape(len(tiles), TILE.itemsize),
             out,
             status,
-            layout=number,
+            layout=_LAYOUTS[layout],
             mean=mean,
             std=std,
             max_pixels=limits.max_pixels,
@@ -137,15 +119,56 @@ def fill(
             n_threads=n_threads,
             engine=_ENGINES[engine],
         )
+    else:
+        _say_that_it_is_slow()
     left = np.flatnonzero(status)
     if len(left):
-        rest = _Rest(buffers, tiles, out, planes=planes, mean=mean, std=std, limits=limits)
+        rest = _Rest(buffers, tiles, out, mean=mean, std=std, limits=limits)
         rest.fill(left, status, n_threads=n_threads, on_bad=on_bad)
     return status
 
 
-def _grey(shape: tuple[int, ...], *, planes: bool) -> tuple[int, ...]:
-    return (shape[0], 1, *shape[2:]) if planes else (*shape[:3], 1)
+def _check(
+    buffers: Sequence[Buffer],
+    tiles: NDArray[np.void],
+    out: NDArray[Any],
+    *,
+    layout: str,
+    n_threads: int,
+    engine: str,
+    std: Colour,
+) -> None:
+    """InvalidInput unless everything fits together."""
+    n_images, planes = len(buffers), layout != "uint8"
+    if (
+        layout not in _LAYOUTS
+        or out.dtype != _DTYPES[layout]
+        or out.ndim != 4
+        or out.shape[0] != n_images
+        or out.shape[1 if planes else 3] not in (1, 3)
+        or 0 in out.shape[1:]
+        or not (out.flags.c_contiguous and out.flags.writeable)
+        or tiles.dtype != TILE
+        or tiles.shape != (n_images,)
+    ):
+        raise InvalidInput(
+            f"{n_images} buffers and {len(tiles)} tiles do not fit a batch of {out.dtype} "
+            f"{out.shape} in the layout {layout!r}.",
+            hint="See the table of layouts at imagetree.images.kernel.fill.",
+        )
+    if n_threads < 1 or engine not in _ENGINES or 0 in std:
+        raise InvalidInput(
+            f"No batch with {n_threads} threads, the engine {engine!r} and deviations of {std}."
+        )
+
+
+@functools.cache
+def _say_that_it_is_slow() -> None:
+    """Once a process, where images are loaded: pip hides what the build said."""
+    logging.getLogger("imagetree").warning(
+        "Loading without the native kernel, at less than half of the speed. To get it: %s",
+        HOW_TO_GET,
+    )
 
 
 class _Rest:
@@ -157,12 +180,12 @@ class _Rest:
         tiles: NDArray[np.void],
         out: NDArray[Any],
         *,
-        planes: bool,
         mean: Colour,
         std: Colour,
         limits: Limits,
     ) -> None:
         self._buffers, self._tiles, self._out, self._limits = buffers, tiles, out, limits
+        planes = out.dtype != np.uint8
         height, width = out.shape[2:] if planes else out.shape[1:3]
         self._size_px = (int(width), int(height))
         self._grey = out.shape[1 if planes else 3] == 1
@@ -219,11 +242,11 @@ def _read(buffer: Buffer) -> bytes:
 
 
 def _tables(mean: Colour, std: Colour, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The normalised value of each byte, (3, 256): what the kernel uses too."""
+    """The normalised value of each byte, (3, 256), as the kernel has it too."""
     values = np.arange(256) / 255.0
-    exact = (values - np.array(mean)[:, None]) / np.array(std)[:, None]
-    tables = exact.astype(np.float32)
-    if dtype == np.float32:
-        return tables
-    bits = tables.view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    tables: NDArray[Any] = (values - np.array(mean)[:, None]) / np.array(std)[:, None]
+    tables = tables.astype(np.float32)
+    if dtype == np.uint16:
+        bits = tables.view(np.uint32)
+        tables = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    return tables

@@ -50,9 +50,7 @@ def centre_tiles(
     """
     whole = np.asarray(sizes, dtype=np.float64)
     tiles = np.zeros(len(whole), dtype=TILE)
-    resized = np.maximum(
-        resize_px, np.rint(whole * (resize_px / whole.min(axis=1, keepdims=True)))
-    )
+    resized = np.maximum(resize_px, np.rint(whole * (resize_px / whole.min(axis=1, keepdims=True))))
     corner = (resized - size_px) // 2
     scale = whole / resized
     tiles["box"] = np.concatenate([corner * scale, (corner + size_px) * scale], axis=1)

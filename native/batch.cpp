@@ -5,26 +5,12 @@
 #include <new>
 #include <vector>
 
-#include "own/own.hpp"
+#include "kept.hpp"
 #include "pool.hpp"
-#include "scratch.hpp"
 
 namespace imagetree {
 
 namespace {
-
-// What a thread keeps, whichever batch it works on.
-struct Kept {
-  Scratch turbo{0};
-  OwnScratch own{0};
-  std::vector<uint8_t> rgb;
-};
-
-Kept& kept_by_this_thread() {
-  thread_local std::unique_ptr<Kept> kept;
-  if (!kept) kept = std::make_unique<Kept>();
-  return *kept;
-}
 
 uint16_t to_bfloat16(float value) {
   uint32_t bits;
@@ -62,11 +48,6 @@ void to_planes(const uint8_t* rgb, size_t n_pixels, const Tables<Value>& tables,
     g[i] = tables.value[1][rgb[1]];
     b[i] = tables.value[2][rgb[2]];
   }
-}
-
-// Pillow's weights of mode L (ITU-R 601-2), in its arithmetic.
-inline uint8_t grey_of(const uint8_t* rgb) {
-  return uint8_t((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
 }
 
 template <class Value>

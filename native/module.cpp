@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "kept.hpp"
 #include "pool.hpp"
+#include "prepare.hpp"
 #include "resize.hpp"
 
 namespace nb = nanobind;
@@ -105,6 +107,30 @@ void fill_batch(nb::list buffers, Bytes2 tiles, Out4 out, Statuses status, int l
   fill(batch, n_threads);
 }
 
+// (status, JPEG of the thumbnail, grey bytes); the last two are empty unless the status is 0.
+nb::tuple prepare(nb::bytes data, int orientation, int eighths, int width, int height, int quality,
+                  int64_t max_pixels) {
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(data.c_str());
+  const size_t n_bytes = data.size();
+  const bool sound = (eighths == 8 || eighths == 4 || eighths == 2 || eighths == 1) && width > 0 &&
+                     height > 0 && width <= kMaxOutputSide && height <= kMaxOutputSide &&
+                     quality > 0 && quality <= 100;
+  if (!sound) throw nb::value_error("There is no such thumbnail.");
+  const Wanted wanted = {orientation, eighths, width, height, quality};
+  std::vector<uint8_t> jpeg;
+  uint8_t grey[kGreySide * kGreySide];
+  Status status;
+  {
+    const nb::gil_scoped_release unlocked;
+    Kept& kept = kept_by_this_thread();
+    kept.turbo.max_pixels = max_pixels;
+    status = prepare_turbo(bytes, n_bytes, wanted, kept.turbo, kept.rgb, jpeg, grey);
+  }
+  const bool done = status == Status::ok;
+  return nb::make_tuple(int(status), nb::bytes(jpeg.data(), done ? jpeg.size() : 0),
+                        nb::bytes(grey, done ? sizeof grey : 0));
+}
+
 } // namespace
 
 NB_MODULE(_kernel, module) {
@@ -112,6 +138,9 @@ NB_MODULE(_kernel, module) {
   module.def("fill", &fill_batch, nb::arg("buffers"), nb::arg("tiles"), nb::arg("out"),
              nb::arg("status"), nb::kw_only(), nb::arg("layout"), nb::arg("mean"), nb::arg("std"),
              nb::arg("max_pixels"), nb::arg("max_bytes"), nb::arg("n_threads"), nb::arg("engine"));
+  module.def("prepare", &prepare, nb::arg("data"), nb::kw_only(), nb::arg("orientation"),
+             nb::arg("eighths"), nb::arg("width"), nb::arg("height"), nb::arg("quality"),
+             nb::arg("max_pixels"));
   module.def("instructions", [] { return instructions().name; });
   module.def("pool_size", &pool_size);
   module.def("end_pool", &end_pool, nb::call_guard<nb::gil_scoped_release>());

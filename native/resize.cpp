@@ -39,6 +39,10 @@ void resample_row(const int16_t* row, const int* offset, const int16_t* weight, 
   }
 }
 
+void to_grey(const uint8_t* rgb, int n, uint8_t* grey) {
+  for (int i = 0; i < n; ++i) grey[i] = grey_of(rgb + 3 * i);
+}
+
 const Instructions& choose() {
   // For tests and for comparing: any other value than "portable" is the default.
   const char* wanted = std::getenv("IMAGETREE_INSTRUCTIONS");
@@ -49,7 +53,7 @@ const Instructions& choose() {
 
 } // namespace
 
-const Instructions kPortable = {"portable C++", false, blend_rows, resample_row};
+const Instructions kPortable = {"portable C++", false, blend_rows, resample_row, to_grey};
 
 const Instructions& instructions() {
   static const Instructions& chosen = choose();

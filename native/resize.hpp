@@ -31,7 +31,14 @@ struct Instructions {
   // One output row (n, 3) from a blended row; offset and weight are those of Across.
   void (*resample_row)(const int16_t* row, const int* offset, const int16_t* weight, int pairs,
                        int n, uint8_t* rgb);
+  // Grey values of n pixels with Pillow's weights; rgb and grey have slack.
+  void (*to_grey)(const uint8_t* rgb, int n, uint8_t* grey);
 };
+
+// Pillow's mode L (ITU-R 601-2 luma), in its arithmetic.
+inline uint8_t grey_of(const uint8_t* rgb) {
+  return uint8_t((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
+}
 
 // What the step across needs of an output row, in the order in which it is wanted.
 class Across {

@@ -117,7 +117,32 @@ void resample_row(const int16_t* row, const int* offset, const int16_t* weight, 
   }
 }
 
-const Instructions kAvx2 = {"AVX2", true, blend_rows, resample_row};
+void to_grey(const uint8_t* rgb, int n, uint8_t* grey) {
+  // Weights are 16 bits with a sign: green's 38470 is split in two.
+  const __m256i red_green = _mm256_set1_epi32(19595 | 5703 << 16);
+  const __m256i blue_green = _mm256_set1_epi32(7471 | 32767 << 16);
+  const __m256i half = _mm256_set1_epi32(0x8000);
+  const __m256i pick_red_green =
+    _mm256_setr_epi8(0, -1, 1, -1, 3, -1, 4, -1, 6, -1, 7, -1, 9, -1, 10, -1, 0, -1, 1, -1, 3, -1,
+                     4, -1, 6, -1, 7, -1, 9, -1, 10, -1);
+  const __m256i pick_blue_green =
+    _mm256_setr_epi8(2, -1, 1, -1, 5, -1, 4, -1, 8, -1, 7, -1, 11, -1, 10, -1, 2, -1, 1, -1, 5, -1,
+                     4, -1, 8, -1, 7, -1, 11, -1, 10, -1);
+  for (int i = 0; i < n; i += 8, rgb += 24) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rgb));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rgb + 12));
+    const __m256i pixels = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    __m256i sum = _mm256_madd_epi16(_mm256_shuffle_epi8(pixels, pick_red_green), red_green);
+    sum = _mm256_add_epi32(
+      sum, _mm256_madd_epi16(_mm256_shuffle_epi8(pixels, pick_blue_green), blue_green));
+    sum = _mm256_srli_epi32(_mm256_add_epi32(sum, half), 16);
+    const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(grey + i), _mm_packus_epi16(words, words));
+  }
+}
+
+const Instructions kAvx2 = {"AVX2", true, blend_rows, resample_row, to_grey};
 
 } // namespace
 

@@ -5,11 +5,9 @@
 
 namespace imagetree {
 
-void Taps::make(double x0, double x1, int n_out, int lowest, int highest, double blur, int total) {
+void Taps::make(double x0, double x1, int n_out, int lowest, int highest, int total) {
   n = n_out;
-  const double scale = (x1 - x0) / n_out;
-  // A triangle of half-width s has variance s * s / 6.
-  const double support = std::sqrt(std::max(1.0, std::max(1.0, scale * scale) - 6.0 * blur));
+  const double scale = (x1 - x0) / n_out, support = std::max(1.0, scale);
   width = std::min(int(std::ceil(support)) * 2 + 1, highest - lowest);
   start.resize(size_t(n));
   count.resize(size_t(n));

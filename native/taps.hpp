@@ -17,11 +17,9 @@ struct Taps {
   std::vector<int16_t> weight; // (n, width), zero behind count
   std::vector<float> exact;   // room for one pixel's weights
 
-  // Output pixel i lies around x0 + (i + .5) * (x1 - x0) / n_out, in source pixels; taps stay in
-  // [lowest, highest). `blur` is the variance, in source pixels squared, that the source has
-  // already lost to a reduced inverse DCT; the triangle is made narrower by as much.
-  // The weights of a pixel sum up to `total`. May throw std::bad_alloc.
-  void make(double x0, double x1, int n_out, int lowest, int highest, double blur, int total);
+  // Output pixel i has its centre at x0 + (i + .5) * (x1 - x0) / n_out, in source pixels; taps stay
+  // in [lowest, highest). The weights of a pixel sum up to `total`. May throw std::bad_alloc.
+  void make(double x0, double x1, int n_out, int lowest, int highest, int total);
 };
 
 } // namespace imagetree

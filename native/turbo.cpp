@@ -37,6 +37,15 @@ bool is_plain(const jpeg_decompress_struct& info) {
   return true;
 }
 
+// A file that ends before its end marker is Pillow's to judge, also where the tile's rows are
+// whole. Cameras and editors pad files, hence the search.
+bool has_end(const uint8_t* data, size_t n_bytes) {
+  const size_t stop = n_bytes > 1024 ? n_bytes - 1024 : 1;
+  for (size_t i = n_bytes - 1; i >= stop; --i)
+    if (data[i] == 0xD9 && data[i - 1] == 0xFF) return true;
+  return false;
+}
+
 } // namespace
 
 TurboReader::TurboReader() {
@@ -80,6 +89,8 @@ Status TurboReader::create() {
 }
 
 Status TurboReader::open(const uint8_t* data, size_t n_bytes) {
+  if (n_bytes < 4 || data[0] != 0xFF || data[1] != 0xD8) return Status::unsupported;
+  if (!has_end(data, n_bytes)) return Status::damaged;
   if (!created_) {
     const Status status = create();
     if (status != Status::ok) return status;
@@ -131,6 +142,12 @@ Status TurboReader::read(uint8_t* const* rows, int n_rows) {
     if (n_more == 0) return Status::damaged;
     n_done += int(n_more);
   }
+  return Status::ok;
+}
+
+Status TurboReader::finish() {
+  if (setjmp(errors_.jump)) return errors_.status;
+  jpeg_finish_decompress(&info_);
   return Status::ok;
 }
 

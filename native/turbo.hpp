@@ -29,6 +29,8 @@ class TurboReader {
   Status skip(int n_rows);
   // Decodes n rows of row_width() pixels, three bytes each.
   Status read(uint8_t* const* rows, int n_rows);
+  // Reads what follows the last row, up to the end marker.
+  Status finish();
   // Lets go of the picture; to be called after open(), whatever happened.
   void close();
 

@@ -20,6 +20,16 @@ def fill(
     n_threads: int,
     engine: int,
 ) -> None: ...
+def prepare(
+    data: bytes,
+    *,
+    orientation: int,
+    eighths: int,
+    width: int,
+    height: int,
+    quality: int,
+    max_pixels: int,
+) -> tuple[int, bytes, bytes]: ...
 def instructions() -> str: ...
 def pool_size() -> int: ...
 def end_pool() -> None: ...

@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetree.core.errors import ImagetreeError, InvalidInput
-from imagetree.images.decode import DEFAULT_LIMITS, Limits
+from imagetree.images.decode import DEFAULT_LIMITS, ImageInfo, Limits, draft_reduction
+from imagetree.images.thumbnails import LOSSLESS_BELOW_PX, QUALITY, SIZE_PX, thumbnail_size
 from imagetree.images.tiles import TILE, tile_by_pillow
 
 try:
@@ -49,6 +50,7 @@ Colour = tuple[float, float, float]
 BY_KERNEL, BY_PILLOW, BAD = 0, 1, 2
 
 HOW_TO_GET = "apt-get install g++ libjpeg62-turbo-dev; pip install --force-reinstall imagetree"
+GREY_SIDE_PX = 32
 _LAYOUTS = {"uint8": 0, "float32": 1, "bfloat16": 2}
 _DTYPES = {"uint8": np.uint8, "float32": np.float32, "bfloat16": np.uint16}
 _ENGINES = {"auto": 0, "turbo": 1, "own": 2}
@@ -169,6 +171,40 @@ def _say_that_it_is_slow() -> None:
         "Loading without the native kernel, at less than half of the speed. To get it: %s",
         HOW_TO_GET,
     )
+
+
+def thumbnail_and_grey(
+    data: bytes, info: ImageInfo, *, side_px: int, limits: Limits = DEFAULT_LIMITS
+) -> tuple[bytes, NDArray[np.uint8]] | None:
+    """The thumbnail's JPEG and the box-resized grey square (side, side) of an upright picture.
+
+    Both from one decode, at the DCT scale that Pillow would take: the grey values are Pillow's to
+    the last bit, the thumbnail's within rounding. None where Pillow has to do it: there is no
+    kernel, the file is no plain JPEG or is damaged, the thumbnail would be a PNG.
+    """
+    size = (info.width_px, info.height_px)
+    if (
+        not available()
+        or side_px != GREY_SIDE_PX
+        or info.format != "JPEG"
+        or info.mode not in ("RGB", "L")
+        or min(size) < LOSSLESS_BELOW_PX
+    ):
+        return None
+    reduction = draft_reduction(*size, draft_px=2 * SIZE_PX)
+    width, height = thumbnail_size(-(-size[0] // reduction), -(-size[1] // reduction))
+    status, jpeg, grey = _kernel.prepare(
+        data,
+        orientation=info.orientation,
+        eighths=8 // reduction,
+        width=width,
+        height=height,
+        quality=QUALITY,
+        max_pixels=limits.max_pixels,
+    )
+    if status != BY_KERNEL:
+        return None
+    return jpeg, np.frombuffer(grey, dtype=np.uint8).reshape(side_px, side_px)
 
 
 class _Rest:

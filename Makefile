@@ -12,6 +12,8 @@ CLASSES ?=
 SERVE ?= 1
 PORT ?= 0
 BIN := .venv/bin
+# What the native kernel is built with; where they are missing, all works, but slower.
+KERNEL := g++ make cmake libjpeg62-turbo-dev
 
 ifeq ($(strip $(PHOTOS)),)
 DEMO_DATABASE ?= demo/digits.imagetree
@@ -31,18 +33,18 @@ demo:
 	@echo "imagetree demo: everything goes into .venv, demo/ and the user's cache; $(DEMO_TIME)."
 	@echo "Installs about 1.3 GB of Python packages (PyTorch is most of it; its build with CUDA, which"
 	@echo "pip takes on some machines, is 4 GB more) and WordNet 3.0 (30 MB)."
-	@setup/debian wordnet-base
+	@setup/debian wordnet-base $(KERNEL)
 	@setup/python train,demo
 	@$(BIN)/imagetree demo $(DEMO_DATABASE) $(if $(strip $(PHOTOS)),--photos "$(PHOTOS)") \
 		$(if $(CLASSES),--classes "$(CLASSES)") --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve)
 
 test:
-	@setup/debian wordnet-base chromium postgresql
+	@setup/debian wordnet-base chromium postgresql $(KERNEL)
 	@setup/python train,demo,postgresql,dev
 	@$(BIN)/python -m pytest
 
 check:
-	@setup/debian wordnet-base postgresql
+	@setup/debian wordnet-base postgresql $(KERNEL)
 	@setup/python train,demo,postgresql,dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,6 +53,7 @@ check:
 	$(BIN)/python -m pytest tests/unit -m "not slow"
 
 bench:
+	@setup/debian $(KERNEL)
 	@setup/python train,demo,postgresql,dev
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 

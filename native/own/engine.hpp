@@ -60,7 +60,7 @@ struct Pairs {
 };
 
 // Reads one MCU into strips; false when damaged.
-inline bool read_mcu(State& s, Bits& bits, int* dc, Pairs& pairs, int mcu_x) {
+inline bool read_mcu(State& s, Bits& bits, std::uint32_t* dc, Pairs& pairs, int mcu_x) {
   for (int c = 0; c < s.header.n_components; ++c) {
     Plane& plane = s.planes[c];
     for (int b = 0; b < plane.v; ++b) {
@@ -69,7 +69,7 @@ inline bool read_mcu(State& s, Bits& bits, int* dc, Pairs& pairs, int mcu_x) {
         std::int16_t* block = pairs.coefficients[c][slot];
         clear_block(block);
         bool damaged = false;
-        dc[c] += read_dc(bits, *plane.dc, damaged);
+        dc[c] += static_cast<std::uint32_t>(read_dc(bits, *plane.dc, damaged));
         block[0] = static_cast<std::int16_t>(dc[c]);
         if (damaged || !read_ac(bits, *plane.ac, block, plane.k_last, kPlaces.at)) return false;
         const int column = (mcu_x - s.mcu_x0) * plane.h + a;
@@ -83,12 +83,12 @@ inline bool read_mcu(State& s, Bits& bits, int* dc, Pairs& pairs, int mcu_x) {
 }
 
 // Passes over one MCU, keeping only the sums of its DC differences; false when damaged.
-inline bool skip_mcu(const State& s, Bits& bits, int* dc) {
+inline bool skip_mcu(const State& s, Bits& bits, std::uint32_t* dc) {
   for (int c = 0; c < s.header.n_components; ++c) {
     const Plane& plane = s.planes[c];
     for (int i = 0; i < plane.h * plane.v; ++i) {
       bool damaged = false;
-      dc[c] += read_dc(bits, *plane.dc, damaged);
+      dc[c] += static_cast<std::uint32_t>(read_dc(bits, *plane.dc, damaged));
       if (damaged || !skip_ac(bits, *plane.ac, 1)) return false;
     }
   }
@@ -108,7 +108,7 @@ inline bool read_scan(State& s) {
     const auto part = static_cast<std::size_t>(start / step);
     Bits bits(s.segments.bytes.data() + s.segments.starts[part]);
     const std::uint8_t* const stop = s.segments.bytes.data() + s.segments.starts[part + 1];
-    int dc[kMaxComponents] = {};
+    std::uint32_t dc[kMaxComponents] = {};  // unsigned: hostile sums wrap
     const std::int64_t last = std::min(start + step, end);
     int x = static_cast<int>(start % wide), y = static_cast<int>(start / wide);
     for (std::int64_t mcu = start; mcu < last; ++mcu) {

@@ -173,7 +173,7 @@ bool read_header(const std::uint8_t* data, std::size_t n_bytes, Header& header) 
         header.scan_offset = static_cast<std::size_t>(at - data);
         return true;
       case 0xE0:
-        jfif = jfif || (payload.left() >= 5 && !std::memcmp(payload.at, "JFIF", 5));
+        jfif = jfif || (payload.left() >= 14 && !std::memcmp(payload.at, "JFIF", 5));
         break;
       case 0xEE:
         if (payload.left() >= 12 && !std::memcmp(payload.at, "Adobe", 5)) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <new>
 
+#include "../placement.hpp"
 #include "engine_state.hpp"
 
 namespace imagetree {
@@ -22,36 +23,9 @@ struct Side {
   bool mirrored;
 };
 
-Side reversed(const Side& side, int length) {
-  return {length - side.end, length - side.begin, length - side.clamp_end,
-          length - side.clamp_begin, side.n_out, !side.mirrored};
-}
-
-// The tile in coordinates of the picture as it is stored: EXIF orientation taken back.
-void stored_sides(const Tile& tile, const Header& header, Side& across, Side& down) {
-  const int o = tile.orientation;
-  Side x{tile.x0, tile.x1, tile.bx0, tile.bx1, tile.out_w, tile.flip};
-  Side y{tile.y0, tile.y1, tile.by0, tile.by1, tile.out_h, false};
-  across = o >= 5 ? y : x;
-  down = o >= 5 ? x : y;
-  if (o == 2 || o == 3 || o == 7 || o == 8) across = reversed(across, header.width);
-  if (o == 3 || o == 4 || o == 6 || o == 7) down = reversed(down, header.height);
-}
-
-bool sensible(const Side& side, int length) {
-  return std::isfinite(side.begin) && std::isfinite(side.end) && side.begin < side.end &&
-         side.begin >= -1e-3 && side.end <= length + 1e-3 && side.clamp_begin >= 0 &&
-         side.clamp_end <= length && side.clamp_begin < side.clamp_end &&
-         side.begin < side.clamp_end && side.end > side.clamp_begin && side.n_out > 0 &&
-         side.n_out <= kMaxOutputSide;
-}
-
-// Samples a block: the largest reduction that leaves the box at least as large as the output.
-int block_side(const Side& across, const Side& down) {
-  const double ratio = std::min((across.end - across.begin) / across.n_out,
-                                (down.end - down.begin) / down.n_out);
-  return ratio < 2 ? 8 : ratio < 4 ? 4 : ratio < 8 ? 2 : 1;
-}
+// The two sides of a placed tile. What the writer mirrors the weights mirror here, for free.
+Side across_of(const Placement& p) { return {p.x0, p.x1, p.bx0, p.bx1, p.out_w, p.mirror_x}; }
+Side down_of(const Placement& p) { return {p.y0, p.y1, p.by0, p.by1, p.out_h, p.mirror_y}; }
 
 // libjpeg's rule: a subsampled component is reduced less, where that spares the upsampling.
 int component_side(int n, const Header& header, const Component& component) {
@@ -86,9 +60,8 @@ int add_axis(State& s, const Side& side, int n, int length, int sampling, int sa
   return s.n_axes++;
 }
 
-void plan_planes(State& s, const Side& across, const Side& down) {
+void plan_planes(State& s, const Side& across, const Side& down, int n) {
   const Header& header = s.header;
-  const int n = block_side(across, down);
   s.n_axes = 0;
   s.mcu_x0 = header.mcus_wide();
   s.mcu_y0 = header.mcus_high();
@@ -153,16 +126,21 @@ void write_turned(const std::uint8_t* from, int wide, int high, std::uint8_t* rg
   }
 }
 
-Status decode(const std::uint8_t* data, std::size_t n_bytes, const Tile& tile, State& s,
-              std::uint8_t* rgb, std::ptrdiff_t row_stride) {
+Status decode(const std::uint8_t* data, std::size_t n_bytes, const Tile& tile,
+              OwnScratch& scratch, std::uint8_t* rgb, std::ptrdiff_t row_stride) {
+  State& s = scratch.state();
   if (!read_header(data, n_bytes, s.header)) return Status::unsupported;
   const Header& header = s.header;
-  if (tile.orientation < 1 || tile.orientation > 8) return Status::bad_argument;
-  Side across, down;
-  stored_sides(tile, header, across, down);
-  if (!sensible(across, header.width) || !sensible(down, header.height)) {
+  if (static_cast<std::int64_t>(header.width) * header.height > scratch.max_pixels) {
+    return Status::unsupported;
+  }
+  const bool turned = tile.orientation >= 5;
+  if (tile.bx1 > (turned ? header.height : header.width) ||
+      tile.by1 > (turned ? header.width : header.height)) {
     return Status::bad_argument;
   }
+  const Placement placement = place(tile, header.width, header.height);
+  const Side across = across_of(placement), down = down_of(placement);
   const std::int64_t n_mcus = static_cast<std::int64_t>(header.mcus_wide()) * header.mcus_high();
   const std::int64_t n_segments =
       header.restart_interval ? (n_mcus + header.restart_interval - 1) / header.restart_interval : 1;
@@ -180,9 +158,8 @@ Status decode(const std::uint8_t* data, std::size_t n_bytes, const Tile& tile, S
   }
   s.out_wide = across.n_out;
   s.out_high = down.n_out;
-  plan_planes(s, across, down);
+  plan_planes(s, across, down, choose_eighths(placement));
   make_room(s);
-  const bool turned = tile.orientation >= 5;
   std::uint8_t* target = rgb;
   std::ptrdiff_t stride = row_stride;
   if (turned) {
@@ -200,7 +177,8 @@ Status decode(const std::uint8_t* data, std::size_t n_bytes, const Tile& tile, S
 
 }  // namespace own
 
-OwnScratch::OwnScratch() : state_(std::make_unique<own::State>()) {}
+OwnScratch::OwnScratch(int64_t max_pixels)
+    : max_pixels(max_pixels), state_(std::make_unique<own::State>()) {}
 OwnScratch::~OwnScratch() = default;
 
 bool own_uses_avx2() {
@@ -212,12 +190,13 @@ bool own_uses_avx2() {
 #endif
 }
 
-void force_portable(bool yes) { own::only_portable.store(yes); }
+void use_portable(bool yes) { own::only_portable.store(yes); }
 
 Status decode_tile_own(const uint8_t* data, size_t n_bytes, const Tile& tile, OwnScratch& scratch,
                        uint8_t* rgb, ptrdiff_t row_stride) {
+  if (!is_sound(tile)) return Status::bad_argument;
   try {
-    return own::decode(data, n_bytes, tile, scratch.state(), rgb, row_stride);
+    return own::decode(data, n_bytes, tile, scratch, rgb, row_stride);
   } catch (const std::bad_alloc&) {
     return Status::no_memory;
   }

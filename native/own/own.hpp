@@ -14,18 +14,20 @@ struct State;
 // Buffers and tables of one thread, reused from image to image.
 class OwnScratch {
  public:
-  OwnScratch();
+  explicit OwnScratch(int64_t max_pixels);
   ~OwnScratch();
   OwnScratch(const OwnScratch&) = delete;
   OwnScratch& operator=(const OwnScratch&) = delete;
   own::State& state() { return *state_; }
 
+  int64_t max_pixels; // larger pictures are left to the caller
+
  private:
   std::unique_ptr<own::State> state_;
 };
 
-// Whether the AVX2 build runs here; `force_portable` makes the other one run, for tests.
+// Whether the AVX2 build runs here; `use_portable` makes the other one run, for tests.
 bool own_uses_avx2();
-void force_portable(bool yes);
+void use_portable(bool yes);
 
 }  // namespace imagetree

@@ -143,12 +143,15 @@ inline void pass(std::int32_t* s, int stride, int shift) {
   const std::int64_t o1 = w4 - s5 * 4176 - s3 * 20995, o2 = w3 - s5 * 20995 + s3 * 4177;
   const std::int64_t e[4] = {t0 + t3, t1 + t2, t1 - t2, t0 - t3}, o[4] = {o3, o2, o1, o0};
   const std::int64_t half = std::int64_t{1} << (shift - 1);
-  const auto pack = [](std::int64_t v) {
-    return static_cast<std::int32_t>(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
+  const auto pack = [](std::int32_t v) {
+    return v < -32768 ? -32768 : v > 32767 ? 32767 : v;
+  };
+  const auto narrow = [](std::int64_t v) {
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(v));
   };
   for (int i = 0; i < 4; ++i) {
-    s[i * stride] = pack((e[i] + o[i] + half) >> shift);
-    s[(7 - i) * stride] = pack((e[i] - o[i] + half) >> shift);
+    s[i * stride] = pack(narrow(e[i] + o[i] + half) >> shift);
+    s[(7 - i) * stride] = pack(narrow(e[i] - o[i] + half) >> shift);
   }
 }
 

@@ -140,6 +140,19 @@ def to_rgb(image: Image.Image, *, orientation: int, draft_px: int | None = None)
         return _UPRIGHT[orientation](image)
 
 
+def draft_reduction(width_px: int, height_px: int, *, draft_px: int) -> int:
+    """By how much `to_rgb` decodes a JPEG of that size smaller with `draft_px`: 1, 2, 4 or 8.
+
+    Example:
+        >>> draft_reduction(1400, 1000, draft_px=320), draft_reduction(500, 375, draft_px=320)
+        (2, 1)
+    """
+    scale = draft_px / min(width_px, height_px)
+    wanted = math.ceil(width_px * scale), math.ceil(height_px * scale)
+    ratio = min(width_px // wanted[0], height_px // wanted[1])
+    return next(reduction for reduction in (8, 4, 2, 1) if ratio >= reduction or reduction == 1)
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return _grey(np.asarray(image).astype(np.float64) / 257.0)

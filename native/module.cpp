@@ -1,0 +1,147 @@
+// The Python module imagetree.images._kernel; imagetree/images/kernel.py is its documented face.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "batch.hpp"
+#include "kept.hpp"
+#include "pool.hpp"
+#include "prepare.hpp"
+#include "resize.hpp"
+
+namespace nb = nanobind;
+using namespace imagetree;
+
+namespace {
+
+// The bytes of a call's buffers, held until the call is over. An item is an object with the
+// buffer protocol, or (object, offset, length).
+class Held {
+ public:
+  explicit Held(nb::list items) {
+    sources_.reserve(nb::len(items));
+    for (nb::handle item : items) add(item);
+  }
+  ~Held() {
+    for (Py_buffer& view : views_) PyBuffer_Release(&view);
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+  const std::vector<Source>& sources() const { return sources_; }
+
+ private:
+  void add(nb::handle item) {
+    if (!PyTuple_Check(item.ptr())) {
+      const Py_buffer& view = view_of(item.ptr());
+      sources_.push_back({static_cast<const uint8_t*>(view.buf), size_t(view.len)});
+      return;
+    }
+    if (PyTuple_GET_SIZE(item.ptr()) != 3)
+      throw nb::type_error("A buffer is bytes, or (bytes, offset, length).");
+    const Py_buffer& view = view_of(PyTuple_GET_ITEM(item.ptr(), 0));
+    const Py_ssize_t offset = PyLong_AsSsize_t(PyTuple_GET_ITEM(item.ptr(), 1));
+    const Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GET_ITEM(item.ptr(), 2));
+    if (PyErr_Occurred()) throw nb::python_error();
+    // What lies outside is refused as that image's bad argument.
+    const bool inside = offset >= 0 && length >= 0 && offset <= view.len &&
+                        length <= view.len - offset;
+    if (inside)
+      sources_.push_back({static_cast<const uint8_t*>(view.buf) + offset, size_t(length)});
+    else
+      sources_.push_back({nullptr, 0});
+  }
+
+  const Py_buffer& view_of(PyObject* object) {
+    // Shards come as (shard, offset, length) many times over.
+    if (!views_.empty() && object == last_) return views_.back();
+    Py_buffer view;
+    if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
+    views_.push_back(view);
+    last_ = object;
+    return views_.back();
+  }
+
+  std::vector<Py_buffer> views_;
+  PyObject* last_ = nullptr; // not owned: its list item lives as long as the call
+  std::vector<Source> sources_;
+};
+
+using Bytes2 = nb::ndarray<const uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Out4 = nb::ndarray<nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using Statuses = nb::ndarray<int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+void fill_batch(nb::list buffers, Bytes2 tiles, Out4 out, Statuses status, int layout,
+                std::tuple<double, double, double> mean, std::tuple<double, double, double> std,
+                int64_t max_pixels, int64_t max_bytes, int n_threads, int engine) {
+  const size_t n = nb::len(buffers);
+  const bool planes = layout != int(Layout::uint8);
+  const size_t height = out.shape(planes ? 2 : 1), width = out.shape(planes ? 3 : 2),
+               channels = out.shape(planes ? 1 : 3);
+  const size_t item = layout == int(Layout::uint8)     ? 1
+                      : layout == int(Layout::float32) ? sizeof(float)
+                                                       : sizeof(uint16_t);
+  if (layout < 0 || layout > 2 || engine < 0 || engine > 2 || out.itemsize() != item ||
+      tiles.shape(0) != n || tiles.shape(1) != sizeof(TileRow) || out.shape(0) != n ||
+      status.shape(0) != n || n > 1u << 30 || (channels != 1 && channels != 3) || height < 1 ||
+      width < 1 || height > size_t(kMaxOutputSide) || width > size_t(kMaxOutputSide))
+    throw nb::value_error("Buffers, tiles, out and status do not fit together.");
+  const Held held(buffers);
+  Batch batch;
+  batch.sources = held.sources().data();
+  batch.tiles = reinterpret_cast<const TileRow*>(tiles.data());
+  batch.n = int(n);
+  batch.width = int(width), batch.height = int(height), batch.channels = int(channels);
+  batch.layout = Layout(layout);
+  std::tie(batch.mean[0], batch.mean[1], batch.mean[2]) = mean;
+  std::tie(batch.std[0], batch.std[1], batch.std[2]) = std;
+  batch.engine = Engine(engine);
+  batch.max_pixels = max_pixels, batch.max_bytes = max_bytes;
+  batch.out = out.data();
+  batch.status = status.data();
+  const nb::gil_scoped_release unlocked;
+  fill(batch, n_threads);
+}
+
+// (status, JPEG of the thumbnail, grey bytes); the last two are empty unless the status is 0.
+nb::tuple prepare(nb::bytes data, int orientation, int eighths, int width, int height, int quality,
+                  int64_t max_pixels) {
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(data.c_str());
+  const size_t n_bytes = data.size();
+  const bool sound = (eighths == 8 || eighths == 4 || eighths == 2 || eighths == 1) && width > 0 &&
+                     height > 0 && width <= kMaxOutputSide && height <= kMaxOutputSide &&
+                     quality > 0 && quality <= 100;
+  if (!sound) throw nb::value_error("There is no such thumbnail.");
+  const Wanted wanted = {orientation, eighths, width, height, quality};
+  std::vector<uint8_t> jpeg;
+  uint8_t grey[kGreySide * kGreySide];
+  Status status;
+  {
+    const nb::gil_scoped_release unlocked;
+    Kept& kept = kept_by_this_thread();
+    kept.turbo.max_pixels = max_pixels;
+    status = prepare_turbo(bytes, n_bytes, wanted, kept.turbo, kept.rgb, jpeg, grey);
+  }
+  const bool done = status == Status::ok;
+  return nb::make_tuple(int(status), nb::bytes(jpeg.data(), done ? jpeg.size() : 0),
+                        nb::bytes(grey, done ? sizeof grey : 0));
+}
+
+} // namespace
+
+NB_MODULE(_kernel, module) {
+  module.attr("tile_bytes") = sizeof(TileRow);
+  module.def("fill", &fill_batch, nb::arg("buffers"), nb::arg("tiles"), nb::arg("out"),
+             nb::arg("status"), nb::kw_only(), nb::arg("layout"), nb::arg("mean"), nb::arg("std"),
+             nb::arg("max_pixels"), nb::arg("max_bytes"), nb::arg("n_threads"), nb::arg("engine"));
+  module.def("prepare", &prepare, nb::arg("data"), nb::kw_only(), nb::arg("orientation"),
+             nb::arg("eighths"), nb::arg("width"), nb::arg("height"), nb::arg("quality"),
+             nb::arg("max_pixels"));
+  module.def("instructions", [] { return instructions().name; });
+  module.def("pool_size", &pool_size);
+  module.def("end_pool", &end_pool, nb::call_guard<nb::gil_scoped_release>());
+}

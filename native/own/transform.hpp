@@ -33,7 +33,7 @@ struct Halves {
 
 // a * c1 + b * c2 in 32 bits, the constants given as pairs (c1, c2).
 inline Halves rotate(__m256i a, __m256i b, int c1, int c2) {
-  const __m256i c = _mm256_set1_epi32((c2 << 16) | (c1 & 0xFFFF));
+  const __m256i c = _mm256_set1_epi32(c2 * 65536 + (c1 & 0xFFFF));
   return {_mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), c),
           _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), c)};
 }

@@ -5,6 +5,7 @@
 #include <new>
 #include <vector>
 
+#include "exif.hpp"
 #include "kept.hpp"
 #include "pool.hpp"
 
@@ -98,11 +99,14 @@ class Filling {
   Status decode(int i, Kept& kept, uint8_t* rgb) const {
     const TileRow& row = b_.tiles[i];
     const Source& source = b_.sources[i];
-    const Tile tile = {row.x0,  row.y0,   row.x1,    row.y1,        row.bx0,       row.by0,
-                       row.bx1, row.by1,  b_.width,  b_.height,     row.flip != 0, row.orientation};
+    if (source.data == nullptr) return Status::bad_argument;
+    const int orientation = row.orientation == kAsTheFileSays
+                                ? exif_orientation(source.data, source.n_bytes)
+                                : row.orientation;
+    const Tile tile = {row.x0,  row.y0,  row.x1,   row.y1,    row.bx0,       row.by0,
+                       row.bx1, row.by1, b_.width, b_.height, row.flip != 0, orientation};
     const ptrdiff_t stride = ptrdiff_t(b_.width) * 3;
     kept.turbo.max_pixels = kept.own.max_pixels = b_.max_pixels;
-    if (source.data == nullptr) return Status::bad_argument;
     if (int64_t(source.n_bytes) > b_.max_bytes) return Status::unsupported;
     if (b_.engine != Engine::turbo) {
       const Status status =

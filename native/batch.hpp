@@ -21,6 +21,8 @@ struct Source { // the bytes of one file
   size_t n_bytes;
 };
 
+constexpr int kAsTheFileSays = 0; // an orientation that is read from the file's EXIF
+
 struct TileRow { // a row of the caller's array of tiles
   float x0, y0, x1, y1;
   int32_t bx0, by0, bx1, by1;

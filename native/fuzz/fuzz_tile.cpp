@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../exif.hpp"
 #include "../own/header.hpp"
 #include "../own/own.hpp"
 #include "../prepare.hpp"
@@ -57,6 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t n_bytes) {
   if (n_bytes < kTileBytes) return 0;
   const uint8_t* file = bytes + kTileBytes;
   const size_t n_file = n_bytes - kTileBytes;
+  exif_orientation(file, n_file);
   own::Header header;
   const bool known = own::read_header(file, n_file, header);
   const Tile tile = tile_of(bytes, known ? header.width : 33, known ? header.height : 21);

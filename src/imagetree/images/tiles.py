@@ -22,12 +22,12 @@ TILE = np.dtype(
 
 
 def crop_tiles(
-    boxes: ArrayLike, *, flip: ArrayLike = False, orientation: ArrayLike = 1
+    boxes: ArrayLike, *, flip: ArrayLike = False, orientation: ArrayLike = 0
 ) -> NDArray[np.void]:
     """Tiles (N,) for `image.crop(box).resize(size)`, boxes (N, 4) in whole upright pixels.
 
     `flip` mirrors left-right after the resize; `orientation` is EXIF's, 1 to 8, of the stored
-    picture. Both are one value or (N,).
+    picture, or 0 for what the file itself says. Both are one value or (N,).
 
     Example:
         >>> crop_tiles([[0, 0, 80, 60]], flip=True)["clamp"].tolist()
@@ -41,7 +41,7 @@ def crop_tiles(
 
 
 def centre_tiles(
-    sizes: ArrayLike, *, resize_px: int, size_px: int, orientation: ArrayLike = 1
+    sizes: ArrayLike, *, resize_px: int, size_px: int, orientation: ArrayLike = 0
 ) -> NDArray[np.void]:
     """Tiles (N,) for resizing the shorter side to `resize_px` and cutting the centre square.
 
@@ -66,8 +66,8 @@ def tile_by_pillow(
 
     DamagedImage when the bytes cannot be decoded, InvalidInput when the picture has no such tile.
     """
-    image, _ = open_checked(data, limits=limits)
-    orientation = int(tile["orientation"])
+    image, info = open_checked(data, limits=limits)
+    orientation = int(tile["orientation"]) or info.orientation
     box, clamp = _checked(tile, image.size[::-1] if orientation >= 5 else image.size)
     reduction = _draft(image, box, size_px)
     image = to_rgb(image, orientation=orientation)
@@ -94,7 +94,7 @@ def _checked(tile: np.void, size: tuple[int, int]) -> tuple[list[float], list[in
         and clamp[i] - SLACK_PX <= box[i] < box[i + 2] <= clamp[i + 2] + SLACK_PX
         for i in (0, 1)
     )
-    if not (inside and 1 <= int(tile["orientation"]) <= 8):
+    if not (inside and 0 <= int(tile["orientation"]) <= 8):
         raise InvalidInput(
             f"A picture of {size[0]} x {size[1]} pixels has no tile {tile}.",
             hint="Take size and orientation from the picture itself: read_info tells them.",

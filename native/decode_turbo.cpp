@@ -18,8 +18,9 @@ Status decode(const Tile& tile, Scratch& scratch, uint8_t* rgb, ptrdiff_t row_st
     return Status::bad_argument;
   const Placement placement = place(tile, width, height);
   TurboTile work(placement, scratch);
-  const Status status = work.start(choose_eighths(placement));
-  return status == Status::ok ? work.write(rgb, row_stride) : status;
+  Status status = work.start(choose_eighths(placement));
+  if (status == Status::ok) status = work.write(rgb, row_stride);
+  return status == Status::ok ? scratch.reader.check_rest() : status;
 }
 
 } // namespace

@@ -37,6 +37,16 @@ bool is_plain(const jpeg_decompress_struct& info) {
   return true;
 }
 
+// Whether a progressive file brought all bits of all coefficients. Where not, libjpeg smooths the
+// blocks, and at the border of a crop it would do so without the neighbours.
+bool is_complete(const jpeg_decompress_struct& info) {
+  if (!info.progressive_mode || info.coef_bits == nullptr) return true;
+  for (int i = 0; i < info.num_components; ++i)
+    for (int k = 0; k < DCTSIZE2; ++k)
+      if (info.coef_bits[i][k] != 0) return false;
+  return true;
+}
+
 // A file that ends before its end marker is Pillow's to judge, also where the tile's rows are
 // whole. Cameras and editors pad files, hence the search.
 bool has_end(const uint8_t* data, size_t n_bytes) {
@@ -62,9 +72,7 @@ TurboReader::TurboReader() {
   source_.term_source = nothing;
 }
 
-TurboReader::~TurboReader() {
-  if (created_) jpeg_destroy_decompress(&info_);
-}
+TurboReader::~TurboReader() { close(); }
 
 void TurboReader::leave(j_common_ptr info) {
   Errors* errors = static_cast<Errors*>(info->err);
@@ -79,23 +87,15 @@ void TurboReader::on_message(j_common_ptr info, int level) {
   if (level < 0) leave(info);
 }
 
-Status TurboReader::create() {
-  if (setjmp(errors_.jump)) return errors_.status;
-  info_.err = &errors_;
-  jpeg_create_decompress(&info_);
-  info_.src = &source_;
-  created_ = true;
-  return Status::ok;
-}
-
 Status TurboReader::open(const uint8_t* data, size_t n_bytes) {
   if (n_bytes < 4 || data[0] != 0xFF || data[1] != 0xD8) return Status::unsupported;
   if (!has_end(data, n_bytes)) return Status::damaged;
-  if (!created_) {
-    const Status status = create();
-    if (status != Status::ok) return status;
-  }
   if (setjmp(errors_.jump)) return errors_.status;
+  // A new decompressor each time: a used one would lend its tables to a file that lacks them.
+  info_.err = &errors_;
+  jpeg_create_decompress(&info_);
+  created_ = true;
+  info_.src = &source_;
   source_.next_input_byte = data;
   source_.bytes_in_buffer = n_bytes;
   if (jpeg_read_header(&info_, TRUE) != JPEG_HEADER_OK) return Status::damaged;
@@ -112,6 +112,7 @@ Status TurboReader::start(int eighths, int x0, int x1) {
   info_.scale_denom = 8;
   info_.out_color_space = JCS_RGB;
   jpeg_start_decompress(&info_);
+  if (!is_complete(info_)) return Status::unsupported;
   scaled_width_ = int(info_.output_width);
   row_x0_ = 0;
   if (!is_plain(info_)) return Status::ok;
@@ -151,15 +152,28 @@ Status TurboReader::finish() {
   return Status::ok;
 }
 
+Status TurboReader::check_rest() {
+  if (setjmp(errors_.jump)) return errors_.status;
+  // Several scans are read before the first row; the last row's decoder may have met the end.
+  if (info_.unread_marker == 0xD9 || jpeg_input_complete(&info_)) return Status::ok;
+  const uint8_t* at = source_.next_input_byte;
+  const uint8_t* const end = at + source_.bytes_in_buffer;
+  while ((at = static_cast<const uint8_t*>(std::memchr(at, 0xFF, size_t(end - at)))) != nullptr) {
+    while (at < end && *at == 0xFF) ++at;
+    if (at == end) break;
+    if (*at == 0xD9) return Status::ok;
+    const bool is_restart = *at >= 0xD0 && *at <= 0xD7;
+    if (*at != 0 && !is_restart) return Status::unsupported;
+    ++at;
+  }
+  return Status::damaged;
+}
+
 void TurboReader::close() {
   if (!created_) return;
-  if (setjmp(errors_.jump)) {
-    // Not even letting go worked: begin anew with the next picture.
-    created_ = false;
-    jpeg_destroy_decompress(&info_);
-    return;
-  }
-  jpeg_abort_decompress(&info_);
+  created_ = false;
+  if (setjmp(errors_.jump)) return;
+  jpeg_destroy_decompress(&info_);
 }
 
 } // namespace imagetree

@@ -31,6 +31,9 @@ class TurboReader {
   Status read(uint8_t* const* rows, int n_rows);
   // Reads what follows the last row, up to the end marker.
   Status finish();
+  // Whether what follows the last row is the rest of the scan and nothing else. Behind a tile's
+  // rows nothing is decoded, but a file that Pillow would refuse there shall be refused here.
+  Status check_rest();
   // Lets go of the picture; to be called after open(), whatever happened.
   void close();
 
@@ -48,7 +51,6 @@ class TurboReader {
   };
   static void leave(j_common_ptr info);
   static void on_message(j_common_ptr info, int level);
-  Status create();
 
   jpeg_decompress_struct info_;
   jpeg_source_mgr source_;

@@ -1,17 +1,13 @@
 """The loader: from stored bytes to numpy batches, the same whatever the number of threads.
 
-An image is decoded once into what is kept of it (uint8): for training the picture with its
-shorter side at 1.15 times the evaluation's resize, from which random crops are cut; for
-evaluation the finished crop. Every batch is made from what is kept, whether memory held it or it
-was just decoded, so the cache changes the speed and never a pixel.
+Files are read a few batches ahead in the order of the disk, and decoded by the native kernel
+straight into the batch: only the rows and columns of a JPEG that its crop needs. Crops follow
+from (seed, epoch, SHA-256) alone.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,18 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetree.core.errors import ImagetreeError, IntegrityFailure, InvalidInput
-from imagetree.release.pixels import Kept, Pixels
+from imagetree.images import kernel
+from imagetree.release.buffers import Allocate, BatchBuffers
+from imagetree.release.pixels import Pixels, image_keys
+from imagetree.release.reading_ahead import ReadingAhead
 from imagetree.release.record import ReleaseImage
+from imagetree.release.source import ImageSource
 
-# Images handed to a thread at a time, and batches under way beyond the one being used.
-_CHUNK = 16
-_AHEAD = 2
 _ORDER = 0x0EDE2
+_KERNEL_LAYOUTS: dict[str, kernel.Layout] = {
+    "uint8": "uint8",
+    "float": "float32",
+    "bfloat16": "bfloat16",
+}
+_DTYPES = {"uint8": np.uint8, "float": np.float32, "bfloat16": np.uint16}
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """images uint8 (N, H, W, C) or float32 (N, C, H, W) from 0 to 1; labels int64 (N,)."""
+    """images uint8 (N, H, W, C), float32 or bfloat16 as uint16 (N, C, H, W); labels int64 (N,).
+
+    The memory of `images` is used again once the array and all views of it are gone.
+    """
 
     images: NDArray[Any]
     labels: NDArray[np.int64]
@@ -52,11 +58,15 @@ class Loader:
     With `world_size` processes, each `rank` gets its own part of every epoch; together they are
     all images, once each, in equally many batches. `n_workers=0` decodes in the calling thread.
 
+    `layout` "float" and "bfloat16" give (value / 255 - mean) / std. `n_ahead` batches of files
+    and as many of pixels wait at most: the bound of its memory. `allocate` gives memory for
+    batches, for instance pinned. `engine` chooses the kernel's decoder, for comparing.
+
     Errors: InvalidInput for options that cannot be; IntegrityFailure, naming the image, from the
     iteration when its bytes cannot be read or decoded.
 
     Example:
-        loader = Loader(records, classes, read, batch_size=256, image_size=224, training=True)
+        loader = Loader(records, classes, source, batch_size=256, image_size=224, training=True)
         for batch in loader.epoch(3, start_batch=10):   # goes on in the middle of epoch 3
             step(batch.images, batch.labels)
     """
@@ -65,14 +75,17 @@ class Loader:
         self,
         records: Sequence[ReleaseImage],
         classes: Sequence[str],
-        read: Callable[[str], bytes],
+        source: ImageSource,
         *,
         training: bool,
         batch_size: int = 256,
         image_size: int = 224,
         seed: int = 0,
-        layout: Literal["uint8", "float"] = "uint8",
+        layout: Literal["uint8", "float", "bfloat16"] = "uint8",
+        mean: kernel.Colour = (0.0, 0.0, 0.0),
+        std: kernel.Colour = (1.0, 1.0, 1.0),
         n_workers: int = 2,
+        n_ahead: int = 2,
         rank: int = 0,
         world_size: int = 1,
         channels: int = 3,
@@ -81,18 +94,20 @@ class Loader:
         crop_scale: tuple[float, float] = (0.08, 1.0),
         crop: bool | None = None,
         flip: bool | None = None,
-        cache_bytes: int = 1_000_000_000,
+        allocate: Allocate | None = None,
+        engine: kernel.Engine = "auto",
     ) -> None:
-        if batch_size < 1 or n_workers < 0 or layout not in ("uint8", "float"):
+        if batch_size < 1 or n_workers < 0 or n_ahead < 1 or layout not in _KERNEL_LAYOUTS:
             raise InvalidInput(
-                f"No batches can be made with batch_size {batch_size}, n_workers {n_workers} "
-                f"and layout {layout!r}.",
-                hint="Use at least one image a batch, and the layout uint8 or float.",
+                f"No batches can be made with batch_size {batch_size}, n_workers {n_workers}, "
+                f"n_ahead {n_ahead} and layout {layout!r}.",
+                hint=f"Use at least one image a batch, and one of {', '.join(_KERNEL_LAYOUTS)}.",
             )
         self.classes = tuple(classes)
         self.batch_size, self.image_size, self.seed = batch_size, image_size, seed
-        self.training, self.layout, self.n_workers = training, layout, n_workers
-        self.rank, self.world_size, self.cache_bytes = rank, world_size, cache_bytes
+        self.training, self.layout = training, layout
+        self.n_workers, self.n_ahead = n_workers, n_ahead
+        self.rank, self.world_size = rank, world_size
         self.pixels = Pixels(
             image_size=image_size,
             training=training,
@@ -103,22 +118,25 @@ class Loader:
             crop=crop,
             flip=flip,
         )
-        self._read = read
+        self._source, self._mean, self._std, self._engine = source, mean, std, engine
         self._take(records)
-        self._kept: dict[int, Kept] = {}
-        self._n_kept_bytes = 0
-        self._lock = threading.Lock()
+        side = self.pixels.side_px
+        n_bytes = batch_size * side * side * channels * np.dtype(_DTYPES[layout]).itemsize
+        # The one being used, those that wait, and the one that is being filled.
+        self._buffers = BatchBuffers(n_bytes=n_bytes, n_kept=n_ahead + 2, allocate=allocate)
 
     def _take(self, records: Sequence[ReleaseImage]) -> None:
         number = {wnid: i for i, wnid in enumerate(self.classes)}
-        found: list[tuple[str, int]] = []
+        found: list[tuple[str, int, ReleaseImage]] = []
         for record in records:
             shown = [number[wnid] for wnid in record.present if wnid in number]
             if shown:
-                found.append((record.sha256, min(shown)))
-        found.sort()
+                found.append((record.sha256, min(shown), record))
+        found.sort(key=lambda one: one[0])
         self._sha256 = [one[0] for one in found]
         self._labels = np.array([one[1] for one in found], dtype=np.int64)
+        self._sizes = self._source.sizes([one[2] for one in found])
+        self._keys = image_keys(self._sha256)
         if not 0 <= self.rank < self.world_size:
             raise InvalidInput(
                 f"There is no rank {self.rank} of {self.world_size}.",
@@ -146,6 +164,11 @@ class Loader:
     def protocol(self) -> str:
         """What is done to an image, in one line, to be told with every score."""
         return self.pixels.protocol
+
+    @property
+    def source(self) -> str:
+        """What is read: the originals or a packed copy."""
+        return self._source.description
 
     def __len__(self) -> int:
         """Batches an epoch, the same on every rank."""
@@ -180,89 +203,70 @@ class Loader:
         ends = [*starts[1:], len(order)]
         return [order[start:end] for start, end in zip(starts, ends, strict=True)]
 
-    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from `start_batch` on, as if those before had been taken."""
-        if epoch < 0 or not 0 <= start_batch <= len(self):
+    def epoch(self, epoch: int, start_batch: int = 0, every: int = 1) -> Iterator[Batch]:
+        """The batches of an epoch from `start_batch` on, as if those before had been taken.
+
+        With `every=k` only each k-th, for k processes that share an epoch batch by batch.
+        """
+        if epoch < 0 or every < 1 or not 0 <= start_batch <= len(self):
             raise InvalidInput(
                 f"Epoch {epoch} has no batch {start_batch}.",
                 hint=f"Epochs count from 0, batches from 0 to {len(self) - 1}.",
             )
-        wanted = self._batches(epoch)[start_batch:]
+        wanted = self._batches(epoch)[start_batch::every]
+
+        def make(numbers: NDArray[np.int64], files: list[bytes]) -> Batch:
+            return self._decoded(numbers, files, epoch)
+
         if self.n_workers == 0:
-            return self._in_this_thread(wanted, epoch)
-        return self._in_threads(wanted, epoch)
+            return (make(numbers, self._read(numbers)) for numbers in wanted)
+        ahead = ReadingAhead(wanted, read=self._read, make=make, n_ahead=self.n_ahead)
+        return iter(ahead)
 
-    def _in_this_thread(self, wanted: list[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
-        for numbers in wanted:
-            images = self.pixels.empty(len(numbers))
-            self._fill(images, numbers, epoch)
-            yield self._batch(images, numbers)
-
-    def _in_threads(self, wanted: list[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
-        pool = ThreadPoolExecutor(self.n_workers, thread_name_prefix="imagetree-loader")
-        ahead: deque[tuple[NDArray[np.uint8], NDArray[np.int64], list[Future[None]]]] = deque()
-        left = iter(wanted)
-
-        def start() -> None:
-            numbers = next(left, None)
-            if numbers is None:
-                return
-            images = self.pixels.empty(len(numbers))
-            ahead.append(
-                (
-                    images,
-                    numbers,
-                    [
-                        pool.submit(
-                            self._fill, images[i : i + _CHUNK], numbers[i : i + _CHUNK], epoch
-                        )
-                        for i in range(0, len(numbers), _CHUNK)
-                    ],
-                )
-            )
-
+    def _read(self, numbers: NDArray[np.int64]) -> list[bytes]:
+        wanted = [self._sha256[i] for i in numbers]
         try:
-            for _ in range(_AHEAD):
-                start()
-            while ahead:
-                images, numbers, parts = ahead.popleft()
-                start()
-                for part in parts:
-                    part.result()
-                yield self._batch(images, numbers)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    def _batch(self, images: NDArray[np.uint8], numbers: NDArray[np.int64]) -> Batch:
-        made: NDArray[Any] = images
-        if self.layout == "float":
-            made = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
-            made /= 255
-        return Batch(made, self._labels[numbers], tuple(self._sha256[i] for i in numbers))
-
-    def _fill(self, images: NDArray[np.uint8], numbers: NDArray[np.int64], epoch: int) -> None:
-        for target, number in zip(images, numbers.tolist(), strict=True):
-            sha256 = self._sha256[number]
-            kept = self._kept.get(number) or self._decode(number, sha256)
-            if self.training:
-                # 64 bits of the hash: an image's crops follow from itself, not from its place.
-                key = [self.seed % 2**64, epoch, int(sha256[:16], 16)]
-                self.pixels.cut(kept, np.random.default_rng(key), out=target)
-            else:
-                target[...] = kept.pixels
-
-    def _decode(self, number: int, sha256: str) -> Kept:
-        try:
-            kept = self.pixels.keep(self._read(sha256))
+            return self._source.read_many(wanted)
         except (ImagetreeError, OSError) as error:
-            raise IntegrityFailure(
-                f"Image {sha256} cannot be loaded: {error}",
-                hint="Run imagetree check, then imagetree release verify.",
-            ) from error
-        with self._lock:
-            # First come, first kept: with whole epochs, replacing would never hit.
-            if self._n_kept_bytes + kept.pixels.nbytes <= self.cache_bytes:
-                if number not in self._kept:
-                    self._n_kept_bytes += kept.pixels.nbytes
-                self._kept[number] = kept
-        return kept
+            raise self._unreadable(wanted, error) from error
+
+    def _unreadable(self, wanted: list[str], error: Exception) -> IntegrityFailure:
+        """The error again, naming the first image that cannot be read by itself."""
+        for sha256 in wanted:
+            try:
+                self._source.read_many([sha256])
+            except (ImagetreeError, OSError) as single:
+                return _failure(sha256, single)
+        return _failure(wanted[0], error)
+
+    def _decoded(self, numbers: NDArray[np.int64], files: list[bytes], epoch: int) -> Batch:
+        side, channels = self.pixels.side_px, self.pixels.channels
+        planes = self.layout != "uint8"
+        shape = (channels, side, side) if planes else (side, side, channels)
+        images = self._buffers.array((len(numbers), *shape), _DTYPES[self.layout])
+        tiles = self.pixels.tiles(
+            self._sizes[numbers], self._keys[numbers], seed=self.seed, epoch=epoch
+        )
+        bad: list[tuple[int, ImagetreeError]] = []
+        kernel.fill(
+            files,
+            tiles,
+            images,
+            layout=_KERNEL_LAYOUTS[self.layout],
+            mean=self._mean,
+            std=self._std,
+            n_threads=max(1, self.n_workers),
+            engine=self._engine,
+            on_bad=lambda place, error: bad.append((place, error)),
+        )
+        sha256 = tuple(self._sha256[i] for i in numbers)
+        if bad:
+            raise _failure(sha256[bad[0][0]], bad[0][1])
+        return Batch(images, self._labels[numbers], sha256)
+
+
+def _failure(sha256: str, error: Exception) -> IntegrityFailure:
+    return IntegrityFailure(
+        f"Image {sha256} cannot be loaded: {error}",
+        hint="Run imagetree check, then imagetree release verify.",
+    )

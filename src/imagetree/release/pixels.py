@@ -1,34 +1,25 @@
-"""What is done to an image's pixels for training and for evaluation."""
+"""What is done to an image's pixels for training and for evaluation, as tiles of the picture."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imagetree.core.errors import InvalidInput
-from imagetree.images.decode import open_checked, to_rgb
+from imagetree.images.tiles import centre_tiles, crop_tiles
 
 SMALL_PX = 64
-KEPT_SCALE = 1.15
 _ASPECTS = (math.log(3 / 4), math.log(4 / 3))
 _N_TRIES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A decoded image, uint8 (H, W, C), and whether it may be cropped and mirrored."""
-
-    pixels: NDArray[np.uint8]
-    crop: bool
-    flip: bool
+# Random numbers an image and epoch: area, aspect, left, top for each try, and the mirror.
+_N_DRAWS = 4 * _N_TRIES + 1
 
 
 class Pixels:
-    """The steps from bytes to a square of `image_size` pixels; see `Loader` for the options."""
+    """The steps from a picture to a square of `image_size` pixels; see `Loader` for the options."""
 
     def __init__(
         self,
@@ -58,7 +49,6 @@ class Pixels:
         self.image_size, self.resize_px, self.crop_scale = image_size, resize, (low, high)
         self.training, self.channels, self.views = training, channels, views
         self._crop, self._flip = crop, flip
-        self.kept_px = round(KEPT_SCALE * resize)
         # Ten views are cut later, from a square as large as the resize.
         self.side_px = resize if views == 10 and not training else image_size
 
@@ -86,81 +76,80 @@ class Pixels:
             done += f" (below {SMALL_PX} px: {', '.join(rules)})"
         return done + (", grey" if self.channels == 1 else "")
 
-    def empty(self, n_images: int) -> NDArray[np.uint8]:
-        """A batch to be filled, uint8 (N, H, W, C)."""
-        return np.empty((n_images, self.side_px, self.side_px, self.channels), np.uint8)
+    def tiles(
+        self, sizes: NDArray[np.int32], keys: NDArray[np.uint64], *, seed: int, epoch: int
+    ) -> NDArray[np.void]:
+        """The tile of each picture (N,), by its size (N, 2) and its key (N,).
 
-    def keep(self, data: bytes) -> Kept:
-        """What is kept of an image; DamagedImage when it cannot be decoded.
-
-        JPEGs are decoded at a DCT scale that leaves them at least as large as is kept.
+        The key is made of the image itself, so its crops do not depend on its place in a batch.
         """
-        image, info = open_checked(data)
-        small = min(info.width_px, info.height_px) < SMALL_PX
-        crop = not small if self._crop is None else self._crop
-        flip = not small if self._flip is None else self._flip
-        # Scores are compared between programs: evaluation leaves more to the exact filter.
-        draft_px = self.kept_px if self.training else 2 * self.resize_px
-        upright = to_rgb(image, orientation=info.orientation, draft_px=draft_px)
-        if self.channels == 1:
-            upright = upright.convert("L")
-        if not crop:
-            upright = _resized(upright, (self.side_px, self.side_px))
-        elif self.training:
-            if min(upright.size) > self.kept_px:
-                upright = _resized(upright, _shorter_side(upright.size, self.kept_px))
-        else:
-            upright = _resized(upright, _shorter_side(upright.size, self.resize_px))
-            left = (upright.width - self.side_px) // 2
-            top = (upright.height - self.side_px) // 2
-            upright = upright.crop((left, top, left + self.side_px, top + self.side_px))
-        return Kept(self._array(upright), crop, flip)
-
-    def cut(self, kept: Kept, generator: np.random.Generator, *, out: NDArray[np.uint8]) -> None:
-        """Fills `out`, uint8 (image_size, image_size, C), with a random crop, perhaps mirrored."""
-        pixels = kept.pixels
-        mirrored = generator.random() < 0.5
-        if kept.crop:
-            left, top, right, bottom = random_box(
-                generator, width=pixels.shape[1], height=pixels.shape[0], scale=self.crop_scale
-            )
-            part = np.ascontiguousarray(pixels[top:bottom, left:right])
-            image = Image.fromarray(part if self.channels == 3 else part[:, :, 0])
-            size = (self.image_size, self.image_size)
-            pixels = self._array(_resized(image, size))
-        out[...] = pixels[:, ::-1] if kept.flip and mirrored else pixels
-
-    def _array(self, image: Image.Image) -> NDArray[np.uint8]:
-        pixels = np.asarray(image, dtype=np.uint8)
-        return pixels if pixels.ndim == 3 else pixels[:, :, None]
+        small = sizes.min(axis=1) < SMALL_PX
+        crop = ~small if self._crop is None else np.full(len(sizes), self._crop)
+        flip = ~small if self._flip is None else np.full(len(sizes), self._flip)
+        whole = np.concatenate([np.zeros_like(sizes), sizes], axis=1)
+        if not self.training:
+            tiles = centre_tiles(sizes, resize_px=self.resize_px, size_px=self.side_px)
+            tiles[~crop] = crop_tiles(whole[~crop])
+            return tiles
+        draws = random_draws(keys, seed=seed, epoch=epoch, n_draws=_N_DRAWS)
+        boxes = random_boxes(sizes, draws[:, 1:], scale=self.crop_scale)
+        boxes = np.where(crop[:, None], boxes, whole)
+        return crop_tiles(boxes, flip=flip & (draws[:, 0] < 0.5))
 
 
-def _shorter_side(size: tuple[int, int], side_px: int) -> tuple[int, int]:
-    scale = side_px / min(size)
-    return max(side_px, round(size[0] * scale)), max(side_px, round(size[1] * scale))
+def image_keys(sha256s: Sequence[str]) -> NDArray[np.uint64]:
+    """64 bits of each hash (N,), which random crops follow from."""
+    return np.array([int(sha256[:16], 16) for sha256 in sha256s], dtype=np.uint64)
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The image at that size; bilinear over all pixels that fall together, so antialiased."""
-    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
+def random_draws(
+    keys: NDArray[np.uint64], *, seed: int, epoch: int, n_draws: int
+) -> NDArray[np.float64]:
+    """Numbers in [0, 1), shape (N, n_draws), a pure function of (key, seed, epoch).
 
+    SplitMix64 (Steele, Lea, Flood, Fast splittable pseudorandom number generators, 2014) begun
+    at a mix of the three: no state to share between threads, any image's numbers alone.
 
-def random_box(
-    generator: np.random.Generator, *, width: int, height: int, scale: tuple[float, float]
-) -> tuple[int, int, int, int]:
-    """A random box (left, top, right, bottom) with area `scale` and aspect 3/4 to 4/3.
-
-    Where ten tries give none that fits, the largest centred box of an allowed aspect
-    (Szegedy et al., Going deeper with convolutions, 2015, section 6).
+    Example:
+        >>> random_draws(np.array([1, 2], np.uint64), seed=0, epoch=0, n_draws=3).shape
+        (2, 3)
     """
-    for _ in range(_N_TRIES):
-        area = width * height * generator.uniform(*scale)
-        aspect = math.exp(generator.uniform(*_ASPECTS))
-        wide, high = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if 0 < wide <= width and 0 < high <= height:
-            left = int(generator.integers(0, width - wide + 1))
-            top = int(generator.integers(0, height - high + 1))
-            return left, top, left + wide, top + high
-    wide, high = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
-    left, top = (width - wide) // 2, (height - high) // 2
-    return left, top, left + wide, top + high
+    with np.errstate(over="ignore"):
+        start = _mixed(np.array([seed % 2**64], np.uint64) + _mixed(np.array([epoch], np.uint64)))
+        start = _mixed(keys ^ start)
+        steps = np.arange(1, n_draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        bits = _mixed(start[:, None] + steps[None, :])
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's output function; wraps by design."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def random_boxes(
+    sizes: NDArray[np.int32], draws: NDArray[np.float64], *, scale: tuple[float, float]
+) -> NDArray[np.int64]:
+    """Random boxes (N, 4), xyxy in whole pixels, with area `scale` and aspect 3/4 to 4/3.
+
+    `draws` (N, 4 * tries) are uniform in [0, 1). Where no try fits, the largest centred box of an
+    allowed aspect (Szegedy et al., Going deeper with convolutions, 2015, section 6).
+    """
+    width, height = (sizes[:, i, None].astype(np.float64) for i in (0, 1))
+    area_draw, aspect_draw, left_draw, top_draw = (draws[:, i::4] for i in range(4))
+    area = width * height * (scale[0] + (scale[1] - scale[0]) * area_draw)
+    aspect = np.exp(_ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect_draw)
+    wide, high = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
+    fits = (wide >= 1) & (wide <= width) & (high >= 1) & (high <= height)
+    first = (np.arange(len(sizes)), fits.argmax(axis=1))
+    wide, high = wide[first], high[first]
+    left = np.floor(left_draw[first] * (width[:, 0] - wide + 1))
+    top = np.floor(top_draw[first] * (height[:, 0] - high + 1))
+    boxes = np.stack([left, top, left + wide, top + high], axis=1)
+    wide = np.minimum(width, np.rint(height * 4 / 3))[:, 0]
+    high = np.minimum(height, np.rint(width * 4 / 3))[:, 0]
+    left, top = (width[:, 0] - wide) // 2, (height[:, 0] - high) // 2
+    centred = np.stack([left, top, left + wide, top + high], axis=1)
+    return np.where(fits.any(axis=1)[:, None], boxes, centred).astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from imagetree.core.errors import IntegrityFailure, NotFound
 from imagetree.release.loader import Loader
 from imagetree.release.manifest import manifest_id, read_manifest
 from imagetree.release.record import ReleaseImage
+from imagetree.release.source import ImageSource, Originals
 
 
 class Release:
@@ -33,7 +34,7 @@ class Release:
         *,
         header: Mapping[str, Any],
         records: tuple[ReleaseImage, ...],
-        read: Callable[[str], bytes],
+        read_many: Callable[[Sequence[str]], list[bytes]],
     ) -> None:
         self.name = name
         self.release_id = release_id
@@ -42,13 +43,18 @@ class Release:
         self.fractions: dict[str, float] = dict(header["splits"])
         self.seed: int = header["seed"]
         self._records = records
-        self._read = read
+        self._originals = Originals(read_many)
 
     @classmethod
     def open(
-        cls, path: Path, *, name: str, release_id: str, read: Callable[[str], bytes]
+        cls,
+        path: Path,
+        *,
+        name: str,
+        release_id: str,
+        read_many: Callable[[Sequence[str]], list[bytes]],
     ) -> Release:
-        """The release of a manifest; `read` gives an image's bytes by its SHA-256.
+        """The release of a manifest; `read_many` gives images' bytes by their SHA-256.
 
         NotFound without the file; IntegrityFailure when it is not the one that was frozen.
         """
@@ -61,7 +67,7 @@ class Release:
                 f"The manifest of release {name} has the hash {found[:16]}, not {release_id[:16]}.",
                 hint=f"Bring {path} back from a backup.",
             )
-        return cls(name, release_id, header=header, records=records, read=read)
+        return cls(name, release_id, header=header, records=records, read_many=read_many)
 
     @property
     def n_images(self) -> int:
@@ -88,17 +94,31 @@ class Release:
 
     def image_bytes(self, sha256: str) -> bytes:
         """The untouched bytes of an image."""
-        return self._read(sha256)
+        return self._originals.read_many([sha256])[0]
 
-    def loader(self, split: str, *, training: bool | None = None, **options: Any) -> Loader:
+    def loader(
+        self,
+        split: str,
+        *,
+        training: bool | None = None,
+        source: ImageSource | None = None,
+        **options: Any,
+    ) -> Loader:
         """Batches of a split: numpy images and integer labels; see `Loader` for the options.
 
         `training` (random crops and flips, shuffled) is by default what the split's name says:
         true for names that begin with `train`. Images that only have absent labels are left out.
+        `source` is a packed copy instead of the originals.
         """
         if training is None:
             training = split.startswith("train")
-        return Loader(self.images(split), self.classes, self._read, training=training, **options)
+        return Loader(
+            self.images(split),
+            self.classes,
+            source or self._originals,
+            training=training,
+            **options,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The release as JSON takes it, without its images."""

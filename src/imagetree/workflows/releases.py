@@ -247,7 +247,7 @@ def open_release(pieces: Pieces, name: str) -> Release:
         pieces.manifest(name),
         name=name,
         release_id=info.release_id,
-        read=_reader(pieces, info),
+        read_many=_reader(pieces, info),
     )
 
 
@@ -264,21 +264,22 @@ def _places(connection: Connection, name: str) -> Iterator[tuple[str, Place]]:
         yield row.sha256, Place(shard=row.shard, offset=row.offset, length=row.length)
 
 
-def _reader(pieces: Pieces, info: ReleaseInfo) -> Callable[[str], bytes]:
-    """Reads an image of a release by its SHA-256, from any number of threads."""
+def _reader(pieces: Pieces, info: ReleaseInfo) -> Callable[[Sequence[str]], list[bytes]]:
+    """Reads images of a release by their SHA-256, from any number of threads."""
     places: dict[str, Place] = {}
     lock = threading.Lock()
     few = info.n_images <= _MAX_PLACES
 
-    def read(sha256: str) -> bytes:
+    def read_many(sha256s: Sequence[str]) -> list[bytes]:
         with lock:
             if few and not places:
                 with pieces.engine.connect() as connection:
                     places.update(_places(connection, info.name))
-        place = places.get(sha256) or _place(pieces, sha256)
-        return pieces.images.read(place)
+        wanted = [places.get(one) or _place(pieces, one) for one in sha256s]
+        found = dict(pieces.images.read_many(wanted))
+        return [found[place] for place in wanted]
 
-    return read
+    return read_many
 
 
 def _place(pieces: Pieces, sha256: str) -> Place:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import threading
@@ -10,8 +11,9 @@ from PIL import Image
 
 from imagetree.core.errors import IntegrityFailure, InvalidInput, NotFound
 from imagetree.release.loader import Loader
-from imagetree.release.pixels import Pixels, random_box
+from imagetree.release.pixels import Pixels, image_keys, random_boxes, random_draws
 from imagetree.release.record import Label, ReleaseImage
+from imagetree.release.source import Originals
 
 CLASSES = ("n01", "n02", "n03")
 
@@ -25,11 +27,15 @@ def encoded(pixels, kind="PNG"):
 def record_of(data, *wnids, absent=()):
     labels = [Label(wnid, "present", None, "imported") for wnid in wnids]
     labels += [Label(wnid, "absent", 0.9, "majority") for wnid in absent]
+    try:
+        width_px, height_px = Image.open(io.BytesIO(data)).size
+    except OSError:
+        width_px = height_px = 1
     return ReleaseImage(
         sha256=hashlib.sha256(data).hexdigest(),
         split="train",
-        width_px=1,
-        height_px=1,
+        width_px=width_px,
+        height_px=height_px,
         length=len(data),
         labels=tuple(labels),
     )
@@ -53,10 +59,14 @@ def photos():
     return photos_of(41)
 
 
+def source_of(read):
+    return Originals(lambda sha256s: [read(sha256) for sha256 in sha256s])
+
+
 def loader_of(photos, **options):
     records, stored = photos
     given = {"training": True, "batch_size": 8, "image_size": 32, "seed": 3} | options
-    return Loader(records, CLASSES, stored.__getitem__, **given)
+    return Loader(records, CLASSES, source_of(stored.__getitem__), **given)
 
 
 def taken(batches):
@@ -64,12 +74,61 @@ def taken(batches):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_threads_and_cache_change_no_pixel(photos, training):
-    expected = taken(loader_of(photos, training=training, n_workers=0, cache_bytes=0).epoch(1))
-    for n_workers, cache_bytes in ((1, 0), (2, 10**9), (5, 200_000)):
-        loader = loader_of(photos, training=training, n_workers=n_workers, cache_bytes=cache_bytes)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_threads_change_no_pixel(training, kind):
+    photos = photos_of(41, kind=kind)
+    expected = taken(loader_of(photos, training=training, n_workers=0).epoch(1))
+    for n_workers, n_ahead in ((1, 1), (2, 3), (5, 2)):
+        loader = loader_of(photos, training=training, n_workers=n_workers, n_ahead=n_ahead)
         assert taken(loader.epoch(1)) == expected
-        assert taken(loader.epoch(1)) == expected  # now from the cache
+        assert taken(loader.epoch(1)) == expected  # now into buffers that were used before
+
+
+def test_kept_batches_stay_what_they_are(photos):
+    loader = loader_of(photos)
+    kept = list(loader.epoch(1))
+    parts = [batch.images[1:, :5] for batch in loader.epoch(1)]  # views alone keep it, too
+    list(loader.epoch(2))
+    assert taken(kept) == taken(loader.epoch(1))
+    assert all(np.array_equal(p, b.images[1:, :5]) for p, b in zip(parts, kept, strict=True))
+
+
+def test_dropped_batches_lend_their_memory(photos):
+    allocated = []
+
+    def allocate(n_bytes):
+        allocated.append(n_bytes)
+        return np.empty(n_bytes, np.uint8)
+
+    loader = loader_of(photos, allocate=allocate, n_ahead=2)
+    for epoch in range(10):
+        for batch in loader.epoch(epoch):
+            assert batch.images.shape[1:] == (32, 32, 3)
+    # One in use, one handed over, two waiting, one being filled; and never another.
+    assert len(allocated) <= 6
+    assert set(allocated) == {8 * 32 * 32 * 3}
+
+
+def test_processes_can_share_an_epoch_batch_by_batch(photos):
+    loader = loader_of(photos)
+    whole = taken(loader.epoch(3))
+    parts = [taken(loader.epoch(3, start_batch=k, every=2)) for k in (0, 1)]
+    assert [batch for pair in zip(*parts, strict=True) for batch in pair] == whole
+
+
+def test_exif_orientation_is_applied():
+    pixels = np.zeros((80, 120, 3), np.uint8)
+    pixels[:40, :60] = 255
+    target = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side: turn it clockwise
+    Image.fromarray(pixels).save(target, "JPEG", exif=exif, quality=95)
+    data = target.getvalue()
+    record = dataclasses.replace(record_of(data, "n01"), width_px=80, height_px=120)
+    loader = loader_of(([record], {record.sha256: data}), training=False, crop=False)
+    image = next(loader.epoch(0)).images[0]
+    assert image[4:12, 20:28].min() > 240  # white is now at the top right
+    assert image[20:28].max() < 15
 
 
 def test_the_order_of_records_does_not_matter(photos):
@@ -146,15 +205,18 @@ def test_evaluation_cuts_the_centre_after_resizing():
     reference = Image.fromarray(ramp).resize((74, 37), Image.Resampling.BILINEAR)
     assert loader.pixels.resize_px == 37  # 32 * 256 / 224
     assert np.array_equal(image, np.asarray(reference.crop((21, 2, 53, 34))))
-    ten = Pixels(image_size=32, training=False, views=10)
-    assert ten.keep(data).pixels.shape == (37, 37, 3)
+    ten = loader_of(
+        ([record_of(data, "n01")], {record_of(data).sha256: data}), training=False, views=10
+    )
+    assert next(ten.epoch(0)).images.shape == (1, 37, 37, 3)
 
 
 def test_shrinking_is_antialiased():
     board = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
     data = encoded(np.stack([board] * 3, axis=2))
-    kept = Pixels(image_size=32, training=False).keep(data).pixels
-    assert np.abs(kept[4:-4, 4:-4].astype(int) - 127).max() <= 2
+    loader = loader_of(([record_of(data, "n01")], {record_of(data).sha256: data}), training=False)
+    image = next(loader.epoch(0)).images[0]
+    assert np.abs(image[4:-4, 4:-4].astype(int) - 127).max() <= 2
 
 
 def test_digits_are_neither_cut_nor_mirrored():
@@ -192,10 +254,9 @@ def test_half_of_the_photos_are_mirrored():
 
 
 def test_random_boxes_keep_area_and_aspect():
-    generator = np.random.default_rng(0)
-    boxes = np.array(
-        [random_box(generator, width=400, height=300, scale=(0.08, 1.0)) for _ in range(2000)]
-    )
+    keys = image_keys([f"{i * 7919:064x}"[::-1] for i in range(2000)])
+    draws = random_draws(keys, seed=0, epoch=0, n_draws=40)
+    boxes = random_boxes(np.full((2000, 2), (400, 300), np.int32), draws, scale=(0.08, 1.0))
     wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     assert (boxes[:, :2] >= 0).all()
     assert (boxes[:, 2] <= 400).all()
@@ -206,7 +267,22 @@ def test_random_boxes_keep_area_and_aspect():
     assert 0.74 <= aspects.min() < 0.77
     assert 1.3 < aspects.max() <= 1.35
     # A panorama that no box fits: the largest centred one.
-    assert random_box(generator, width=1000, height=10, scale=(1, 1)) == (493, 0, 506, 10)
+    panorama = random_boxes(np.array([[1000, 10]], np.int32), draws[:1], scale=(1, 1))
+    assert panorama.tolist() == [[493, 0, 506, 10]]
+
+
+def test_draws_are_uniform_and_their_own():
+    keys = image_keys([f"{i:064x}"[::-1] for i in range(3000)])
+    draws = random_draws(keys, seed=5, epoch=2, n_draws=41)
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    assert abs(draws.mean() - 0.5) < 0.003
+    assert np.abs(np.corrcoef(draws[:, :8].T) - np.eye(8)).max() < 0.08
+    alone = random_draws(keys[7:8], seed=5, epoch=2, n_draws=41)
+    assert np.array_equal(alone[0], draws[7])
+    for seed, epoch in ((5, 3), (6, 2), (2, 5)):
+        other = random_draws(keys, seed=seed, epoch=epoch, n_draws=41)
+        assert abs(np.corrcoef(other[:, 0], draws[:, 0])[0, 1]) < 0.08
 
 
 def test_protocol_says_what_is_done():
@@ -241,7 +317,7 @@ def test_an_unreadable_image_is_named_and_no_thread_stays(photos, n_workers):
         raise NotFound("There is no shard.")
 
     with pytest.raises(IntegrityFailure, match="There is no shard"):
-        list(Loader(records, CLASSES, read, training=True, n_workers=n_workers))
+        list(Loader(records, CLASSES, source_of(read), training=True, n_workers=n_workers))
     assert not [t for t in threading.enumerate() if t.name.startswith("imagetree-loader")]
 
 
@@ -253,34 +329,13 @@ def test_a_left_epoch_leaves_no_thread_and_reads_little_ahead():
         calls.append(sha256)
         return stored[sha256]
 
-    loader = Loader(records, CLASSES, read, training=True, batch_size=2, image_size=16)
+    loader = Loader(records, CLASSES, source_of(read), training=True, batch_size=2, image_size=16)
     epoch = loader.epoch(0)
     next(epoch)
     epoch.close()
-    assert len(calls) <= 8
+    # The batch that was taken; two of files and two of pixels wait, one of each is in hand.
+    assert len(calls) <= 2 * 7
     assert not [t for t in threading.enumerate() if t.name.startswith("imagetree-loader")]
-
-
-def test_the_cache_reads_each_image_once_and_keeps_its_bound(photos):
-    records, stored = photos
-    calls = []
-
-    def read(sha256):
-        calls.append(sha256)
-        return stored[sha256]
-
-    loader = Loader(records, CLASSES, read, training=True, batch_size=8, image_size=32)
-    for epoch in range(3):
-        list(loader.epoch(epoch))
-    assert len(calls) == len(records)
-    calls.clear()
-    # Kept at 43 px on the shorter side: 43 * 57 * 3 bytes, so ten fit.
-    bounded = Loader(
-        records, CLASSES, read, training=True, batch_size=8, image_size=32, cache_bytes=75_000
-    )
-    for epoch in range(3):
-        list(bounded.epoch(epoch))
-    assert len(calls) == 3 * 41 - 2 * 10
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class BatchBuffers:
         kind = np.dtype(dtype)
         count = int(np.prod(shape))
         # Behind a memoryview, so that every view of the batch keeps exactly this array alive.
-        array = np.frombuffer(memoryview(memory), dtype=kind, count=count)
+        array = np.frombuffer(memory.data, dtype=kind, count=count)
         weakref.finalize(array, self._take_back, memory).atexit = False
         return array.reshape(shape)
 

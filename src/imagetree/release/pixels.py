@@ -142,7 +142,7 @@ def random_boxes(
     area = width * height * (scale[0] + (scale[1] - scale[0]) * area_draw)
     aspect = np.exp(_ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect_draw)
     wide, high = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
-    fits = (wide >= 1) & (wide <= width) & (high >= 1) & (high <= height)
+    fits: NDArray[np.bool_] = (wide >= 1) & (wide <= width) & (high >= 1) & (high <= height)
     first = (np.arange(len(sizes)), fits.argmax(axis=1))
     wide, high = wide[first], high[first]
     left = np.floor(left_draw[first] * (width[:, 0] - wide + 1))
@@ -152,4 +152,4 @@ def random_boxes(
     high = np.minimum(height, np.rint(width * 4 / 3))[:, 0]
     left, top = (width[:, 0] - wide) // 2, (height[:, 0] - high) // 2
     centred = np.stack([left, top, left + wide, top + high], axis=1)
-    return np.where(fits.any(axis=1)[:, None], boxes, centred).astype(np.int64)
+    return np.where(fits.any(axis=1, keepdims=True), boxes, centred).astype(np.int64)

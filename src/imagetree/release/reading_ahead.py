@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 Wanted = TypeVar("Wanted")
 Files = TypeVar("Files")
@@ -81,7 +81,7 @@ class ReadingAhead(Generic[Wanted, Files, Made]):
             while (item := made.get()) is not _END:
                 if isinstance(item, BaseException):
                     raise item
-                yield item  # type: ignore[misc]  # the pipe carries what `make` gave
+                yield cast(Made, item)
                 del item
         finally:
             stopped.set()
@@ -103,7 +103,7 @@ class ReadingAhead(Generic[Wanted, Files, Made]):
             while (item := files.get()) is not _END:
                 if isinstance(item, BaseException):
                     raise item
-                wanted, found = item  # type: ignore[misc]  # what `_reading` put
+                wanted, found = cast(tuple[Wanted, Files], item)
                 made.put(self._make(wanted, found))
                 del item, found
             made.put(_END)

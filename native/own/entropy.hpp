@@ -92,6 +92,27 @@ inline bool oversteps(int next) { return ((next - 1) & 64) != 0; }
 
 inline bool ended(int k) { return k == 64 || k > kEndSteps; }
 
+// A coefficient whose code fits a look-up but whose value does not: the entry still names the
+// symbol. All else goes the plain way. The new place, or -1.
+inline int wide_symbol(Bits& bits, const AcTable& table, std::uint64_t entry, int k,
+                       std::int16_t* coefficients, const std::uint8_t* places) {
+  bits.refill();
+  const auto n_code_bits = static_cast<unsigned>(entry >> 8 & 255);
+  const auto symbol = static_cast<unsigned>(entry >> 16 & 255);
+  const int size = static_cast<int>(symbol & 15);
+  if ((entry & 255) || !n_code_bits || !size) {
+    return plain_symbol(bits, table.codes, k, coefficients, places);
+  }
+  bits.use(n_code_bits);
+  // Top bit clear: negative, stored as value - 1 + 2^size (T.81 figure F.12).
+  const int raw = static_cast<int>(bits.peek(size));
+  const int value = raw - (((1 << size) - 1) & ((raw >> (size - 1)) - 1));
+  bits.use(static_cast<unsigned>(size));
+  k += static_cast<int>(symbol >> 4);
+  coefficients[places[k]] = static_cast<std::int16_t>(value);
+  return k > 63 ? -1 : k + 1;
+}
+
 // Passes over AC coefficients from zigzag place k on to the end of the block; false when damaged.
 inline bool skip_ac(Bits& bits, const AcTable& table, int k) {
   while (k < 64) {
@@ -128,8 +149,7 @@ inline bool read_ac(Bits& bits, const AcTable& table, std::int16_t* coefficients
       const int second = first + static_cast<int>(entry >> 32 & 255);
       const int next = second + 1;
       if (__builtin_expect((entry & 255) == 0 || oversteps(next), 0)) {
-        bits.refill();
-        k = plain_symbol(bits, table.codes, k, coefficients, places);
+        k = wide_symbol(bits, table, entry, k, coefficients, places);
         if (k < 0) return false;
         break;
       }

@@ -13,7 +13,7 @@ SERVE ?= 1
 PORT ?= 0
 BIN := .venv/bin
 # What the native kernel is built with; where they are missing, all works, but slower.
-KERNEL := g++ make cmake libjpeg62-turbo-dev
+KERNEL := g++ cmake libjpeg62-turbo-dev
 
 ifeq ($(strip $(PHOTOS)),)
 DEMO_DATABASE ?= demo/digits.imagetree

@@ -80,8 +80,8 @@ class Filling {
     Kept& kept = kept_by_this_thread();
     const size_t n_values = n_pixels_ * size_t(b_.channels), first = size_t(i) * n_values;
     const bool direct = b_.layout == Layout::uint8 && b_.channels == 3;
-    if (!direct) kept.rgb.resize(n_pixels_ * 3);
-    uint8_t* rgb = direct ? static_cast<uint8_t*>(b_.out) + first : kept.rgb.data();
+    if (!direct && kept.turbo.rgb.size() < n_pixels_ * 3) kept.turbo.rgb.resize(n_pixels_ * 3);
+    uint8_t* rgb = direct ? static_cast<uint8_t*>(b_.out) + first : kept.turbo.rgb.data();
     const Status status = decode(i, kept, rgb);
     if (status != Status::ok || direct) return status;
     switch (b_.layout) {

@@ -1,10 +1,11 @@
 #include "box_resize.hpp"
 
-#if defined(__SSE2__)
+#if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
 
 #include <algorithm>
+#include <cstring>
 
 namespace imagetree {
 
@@ -12,9 +13,9 @@ namespace {
 
 constexpr int kBits = 22; // Pillow's PRECISION_BITS for 8-bit pixels
 
-struct Span { // source pixels [first, last) of one output pixel, all with the same weight
-  int first, last;
-  int weight;
+struct Span { // the n source pixels [first, last) of one output pixel, all with the same weight
+  int first, last, n;
+  uint32_t weight;
 };
 
 // Pillow's precompute_coeffs for the box filter, with its order of operations.
@@ -31,34 +32,44 @@ std::vector<Span> spans_of(int n_in, int n_out) {
       const double at = (x - from + from - centre + 0.5) * inverse;
       if (at > -0.5 && at <= 0.5) first = std::min(first, x), last = std::max(last, x + 1);
     }
-    const int n = std::max(0, last - first);
-    spans[size_t(i)] = {first, first + n, n > 0 ? int(0.5 + 1.0 / n * (1 << kBits)) : 0};
+    // Rounding cannot leave a pixel without any: scale and centre are those of whole numbers.
+    if (first >= last) first = std::min(from, n_in - 1), last = first + 1;
+    const int n = last - first;
+    spans[size_t(i)] = {first, last, n, uint32_t(0.5 + 1.0 / n * (1 << kBits))};
   }
   return spans;
 }
 
-inline uint8_t rounded(int64_t sum) {
-  return uint8_t(std::min<int64_t>(255, (sum + (1 << (kBits - 1))) >> kBits));
+// Weights of n pixels are 2^22 / n, so a sum of bytes times a weight fits.
+inline uint32_t rounded(uint32_t sum) {
+  return std::min(255u, (sum + (1u << (kBits - 1))) >> kBits);
 }
 
-int sum_of(const uint8_t* from, const uint8_t* to) {
-  int sum = 0;
-#if defined(__SSE2__)
+// Sum of n bytes, n > 0; reads up to seven bytes behind them.
+inline uint32_t sum_of(const uint8_t* from, int n) {
+#if defined(__x86_64__)
   __m128i sums = _mm_setzero_si128();
-  for (; to - from >= 8; from += 8)
+  for (; n > 8; n -= 8, from += 8)
     sums = _mm_add_epi64(sums, _mm_sad_epu8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)),
                                             _mm_setzero_si128()));
-  sum = _mm_cvtsi128_si32(sums);
-#endif
-  for (; from < to; ++from) sum += *from;
+  uint64_t last;
+  std::memcpy(&last, from, sizeof last);
+  last <<= 8 * (8 - n);
+  sums = _mm_add_epi64(
+    sums, _mm_sad_epu8(_mm_cvtsi64_si128(static_cast<long long>(last)), _mm_setzero_si128()));
+  return uint32_t(_mm_cvtsi128_si32(sums));
+#else
+  uint32_t sum = 0;
+  for (int i = 0; i < n; ++i) sum += from[i];
   return sum;
+#endif
 }
 
 } // namespace
 
 void resize_by_box(const uint8_t* grey, int width, int height, int side, uint8_t* out) {
   const std::vector<Span> across = spans_of(width, side), down = spans_of(height, side);
-  std::vector<int64_t> sums(static_cast<size_t>(side));
+  std::vector<uint32_t> sums(static_cast<size_t>(side));
   for (int i = 0; i < side; ++i) {
     const Span& rows = down[size_t(i)];
     std::fill(sums.begin(), sums.end(), 0);
@@ -67,12 +78,10 @@ void resize_by_box(const uint8_t* grey, int width, int height, int side, uint8_t
       // Between the two steps Pillow rounds to a byte.
       for (int j = 0; j < side; ++j) {
         const Span& part = across[size_t(j)];
-        sums[size_t(j)] +=
-          rounded(int64_t(sum_of(row + part.first, row + part.last)) * part.weight);
+        sums[size_t(j)] += rounded(sum_of(row + part.first, part.n) * part.weight);
       }
     }
-    for (int j = 0; j < side; ++j)
-      out[i * side + j] = rounded(sums[size_t(j)] * rows.weight);
+    for (int j = 0; j < side; ++j) out[i * side + j] = uint8_t(rounded(sums[size_t(j)] * rows.weight));
   }
 }
 

@@ -9,7 +9,8 @@
 
 namespace imagetree {
 
-// out (side, side) from grey (height, width). May throw std::bad_alloc.
+// out (side, side) from grey (height, width), behind which seven bytes may be read. May throw
+// std::bad_alloc.
 void resize_by_box(const uint8_t* grey, int width, int height, int side, uint8_t* out);
 
 } // namespace imagetree

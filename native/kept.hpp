@@ -1,9 +1,6 @@
 // What a thread keeps, whichever call it works for.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "own/own.hpp"
 #include "scratch.hpp"
 
@@ -12,7 +9,6 @@ namespace imagetree {
 struct Kept {
   Scratch turbo{0};
   OwnScratch own{0};
-  std::vector<uint8_t> rgb;
 };
 
 // May throw std::bad_alloc.

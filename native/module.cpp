@@ -117,18 +117,18 @@ nb::tuple prepare(nb::bytes data, int orientation, int eighths, int width, int h
                      quality > 0 && quality <= 100;
   if (!sound) throw nb::value_error("There is no such thumbnail.");
   const Wanted wanted = {orientation, eighths, width, height, quality};
-  std::vector<uint8_t> jpeg;
-  uint8_t grey[kGreySide * kGreySide];
+  // The bytes lie in this thread's scratch, which nobody else uses once the GIL is back.
+  Prepared made = {};
   Status status;
   {
     const nb::gil_scoped_release unlocked;
     Kept& kept = kept_by_this_thread();
     kept.turbo.max_pixels = max_pixels;
-    status = prepare_turbo(bytes, n_bytes, wanted, kept.turbo, kept.rgb, jpeg, grey);
+    status = prepare_turbo(bytes, n_bytes, wanted, kept.turbo, made);
   }
   const bool done = status == Status::ok;
-  return nb::make_tuple(int(status), nb::bytes(jpeg.data(), done ? jpeg.size() : 0),
-                        nb::bytes(grey, done ? sizeof grey : 0));
+  return nb::make_tuple(int(status), nb::bytes(made.jpeg, done ? made.n_bytes : 0),
+                        nb::bytes(made.grey, done ? sizeof made.grey : 0));
 }
 
 } // namespace

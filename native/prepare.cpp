@@ -29,7 +29,7 @@ Tile whole_picture(const Wanted& wanted, int width, int height) {
 // The grey plane of the stored picture, upright: rows and columns change places and direction.
 std::vector<uint8_t> upright(const std::vector<uint8_t>& grey, const Placement& p, int width,
                              int height) {
-  std::vector<uint8_t> out(size_t(width) * size_t(height));
+  std::vector<uint8_t> out(size_t(width) * size_t(height) + kRowSlack);
   for (int y = 0; y < height; ++y) {
     const size_t row = size_t(p.mirror_y ? height - 1 - y : y);
     for (int x = 0; x < width; ++x) {
@@ -41,7 +41,7 @@ std::vector<uint8_t> upright(const std::vector<uint8_t>& grey, const Placement& 
   return out;
 }
 
-Status decode(const Wanted& wanted, Scratch& scratch, std::vector<uint8_t>& rgb, uint8_t* grey) {
+Status decode(const Wanted& wanted, Scratch& scratch, uint8_t* grey) {
   const int width = scratch.reader.width(), height = scratch.reader.height();
   if (int64_t(width) * height > scratch.max_pixels) return Status::unsupported;
   const Tile tile = whole_picture(wanted, width, height);
@@ -54,8 +54,9 @@ Status decode(const Wanted& wanted, Scratch& scratch, std::vector<uint8_t>& rgb,
   TurboTile work(placement, scratch);
   Status status = work.start_with_grey(wanted.eighths);
   if (status != Status::ok) return status;
-  rgb.resize(size_t(wanted.width) * size_t(wanted.height) * 3);
-  status = work.write(rgb.data(), ptrdiff_t(wanted.width) * 3);
+  const size_t n_bytes = size_t(wanted.width) * size_t(wanted.height) * 3;
+  if (scratch.rgb.size() < n_bytes) scratch.rgb.resize(n_bytes);
+  status = work.write(scratch.rgb.data(), ptrdiff_t(wanted.width) * 3);
   if (status == Status::ok) status = work.read_rest();
   if (status == Status::ok) status = scratch.reader.finish();
   if (status != Status::ok) return status;
@@ -73,11 +74,11 @@ Status decode(const Wanted& wanted, Scratch& scratch, std::vector<uint8_t>& rgb,
 } // namespace
 
 Status prepare_turbo(const uint8_t* data, size_t n_bytes, const Wanted& wanted, Scratch& scratch,
-                     std::vector<uint8_t>& rgb, std::vector<uint8_t>& jpeg, uint8_t* grey) {
+                     Prepared& out) {
   Status status = scratch.reader.open(data, n_bytes);
   if (status == Status::ok) {
     try {
-      status = decode(wanted, scratch, rgb, grey);
+      status = decode(wanted, scratch, out.grey);
     } catch (const std::bad_alloc&) {
       status = Status::no_memory;
     }
@@ -85,7 +86,10 @@ Status prepare_turbo(const uint8_t* data, size_t n_bytes, const Wanted& wanted, 
   scratch.reader.close();
   if (scratch.grey.size() > kMostKept) std::vector<uint8_t>().swap(scratch.grey);
   if (status != Status::ok) return status;
-  return write_jpeg(rgb.data(), wanted.width, wanted.height, wanted.quality, jpeg);
+  status = write_jpeg(scratch.rgb.data(), wanted.width, wanted.height, wanted.quality,
+                      scratch.jpeg, out.n_bytes);
+  out.jpeg = scratch.jpeg.data();
+  return status;
 }
 
 } // namespace imagetree

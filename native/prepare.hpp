@@ -18,8 +18,13 @@ struct Wanted {
   int quality;       // of its JPEG
 };
 
-// Fills the thumbnail's JPEG and the grey (32, 32) box-resized picture.
+struct Prepared {
+  const uint8_t* jpeg; // the thumbnail; lies in scratch until its next use
+  size_t n_bytes;
+  uint8_t grey[kGreySide * kGreySide]; // the upright picture, resized by Pillow's BOX
+};
+
 Status prepare_turbo(const uint8_t* data, size_t n_bytes, const Wanted& wanted, Scratch& scratch,
-                     std::vector<uint8_t>& rgb, std::vector<uint8_t>& jpeg, uint8_t* grey);
+                     Prepared& out);
 
 } // namespace imagetree

@@ -23,6 +23,8 @@ class Scratch {
   std::vector<const uint8_t*> blended_rows;
   std::vector<int16_t> blended;       // one row after the step down
   std::vector<uint8_t> turned;        // a tile before rows become columns
+  std::vector<uint8_t> rgb;           // a tile before it gets its layout
+  std::vector<uint8_t> jpeg;          // a thumbnail
   std::vector<uint8_t> grey;          // grey values of a whole picture, for its fingerprint
 };
 

@@ -5,6 +5,16 @@
 
 namespace imagetree {
 
+namespace {
+
+// std::floor is a call where the compiler may not use SSE4.1.
+inline int floor_of(double value) {
+  const int whole = int(value);
+  return whole - int(value < whole);
+}
+
+} // namespace
+
 void Taps::make(double x0, double x1, int n_out, int lowest, int highest, int total) {
   n = n_out;
   const double scale = (x1 - x0) / n_out, support = std::max(1.0, scale);
@@ -17,8 +27,8 @@ void Taps::make(double x0, double x1, int n_out, int lowest, int highest, int to
   first = highest, last = lowest;
   for (int i = 0; i < n; ++i) {
     const double centre = x0 + (i + 0.5) * scale;
-    int from = std::max(lowest, int(std::floor(centre - support + 0.5)));
-    int to = std::min(highest, int(std::floor(centre + support + 0.5)));
+    int from = std::max(lowest, floor_of(centre - support + 0.5));
+    int to = std::min(highest, floor_of(centre + support + 0.5));
     // Where the whole triangle lies outside, the nearest pixel stands for it.
     from = std::min(from, highest - 1);
     to = std::min(std::max(to, from + 1), from + width);

@@ -154,19 +154,21 @@ Status TurboReader::finish() {
 
 Status TurboReader::check_rest() {
   if (setjmp(errors_.jump)) return errors_.status;
-  // Several scans are read before the first row; the last row's decoder may have met the end.
-  if (info_.unread_marker == 0xD9 || jpeg_input_complete(&info_)) return Status::ok;
+  // Several scans are read before the first row.
+  if (jpeg_input_complete(&info_)) return Status::ok;
+  // The decoder may have met the next marker already.
+  int marker = info_.unread_marker;
   const uint8_t* at = source_.next_input_byte;
   const uint8_t* const end = at + source_.bytes_in_buffer;
-  while ((at = static_cast<const uint8_t*>(std::memchr(at, 0xFF, size_t(end - at)))) != nullptr) {
-    while (at < end && *at == 0xFF) ++at;
-    if (at == end) break;
-    if (*at == 0xD9) return Status::ok;
-    const bool is_restart = *at >= 0xD0 && *at <= 0xD7;
-    if (*at != 0 && !is_restart) return Status::unsupported;
-    ++at;
+  for (;;) {
+    const bool is_restart = marker >= 0xD0 && marker <= 0xD7;
+    if (marker == 0xD9) return Status::ok;
+    if (marker != 0 && !is_restart) return Status::unsupported;
+    at = static_cast<const uint8_t*>(std::memchr(at, 0xFF, size_t(end - at)));
+    while (at != nullptr && at < end && *at == 0xFF) ++at;
+    if (at == nullptr || at == end) return Status::damaged;
+    marker = *at++;
   }
-  return Status::damaged;
 }
 
 void TurboReader::close() {

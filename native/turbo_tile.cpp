@@ -30,7 +30,8 @@ Status TurboTile::start_with_grey(int eighths) {
   const int height = (s_.reader.height() * eighths + 7) / 8;
   s_.across_taps.first = s_.down_taps.first = 0;
   s_.across_taps.last = width;
-  s_.grey.resize(size_t(width) * size_t(height) + kRowSlack);
+  const size_t n_bytes = size_t(width) * size_t(height) + kRowSlack;
+  if (s_.grey.size() < n_bytes) s_.grey.resize(n_bytes);
   return begin(eighths);
 }
 
@@ -94,7 +95,7 @@ Status TurboTile::read_to(int row) {
 Status TurboTile::write(uint8_t* rgb, ptrdiff_t row_stride) {
   if (!p_.transpose) return write_rows(rgb, row_stride);
   const size_t pitch = size_t(p_.out_w) * 3;
-  s_.turned.resize(pitch * size_t(p_.out_h));
+  if (s_.turned.size() < pitch * size_t(p_.out_h)) s_.turned.resize(pitch * size_t(p_.out_h));
   const Status status = write_rows(s_.turned.data(), ptrdiff_t(pitch));
   if (status == Status::ok) transpose(s_.turned.data(), p_.out_w, p_.out_h, rgb, row_stride);
   return status;

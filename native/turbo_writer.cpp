@@ -83,18 +83,19 @@ Status compress(const uint8_t* rgb, int width, int height, int quality, Target& 
 } // namespace
 
 Status write_jpeg(const uint8_t* rgb, int width, int height, int quality,
-                  std::vector<uint8_t>& jpeg) {
+                  std::vector<uint8_t>& room, size_t& n_bytes) {
   // More than any coefficients can take (tables and headers are less than 1 kB).
+  const size_t most = size_t(width + 16) * size_t(height + 16) * 6 + 4096;
   try {
-    jpeg.resize(size_t(width + 16) * size_t(height + 16) * 6 + 4096);
+    if (room.size() < most) room.resize(most);
   } catch (const std::bad_alloc&) {
     return Status::no_memory;
   }
   Target target;
-  target.out = jpeg.data();
-  target.size = jpeg.size();
+  target.out = room.data();
+  target.size = room.size();
   const Status status = compress(rgb, width, height, quality, target);
-  jpeg.resize(status == Status::ok ? target.size - target.free_in_buffer : 0);
+  n_bytes = status == Status::ok ? target.size - target.free_in_buffer : 0;
   return status;
 }
 

@@ -8,8 +8,9 @@
 
 namespace imagetree {
 
-// The baseline JPEG of rgb (height, width, 3), chroma halved both ways as Pillow does by default.
+// The baseline JPEG of rgb (height, width, 3), chroma halved both ways as Pillow does by default:
+// the first n_bytes of room, which grows as needed.
 Status write_jpeg(const uint8_t* rgb, int width, int height, int quality,
-                  std::vector<uint8_t>& jpeg);
+                  std::vector<uint8_t>& room, size_t& n_bytes);
 
 } // namespace imagetree

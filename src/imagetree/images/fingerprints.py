@@ -46,8 +46,10 @@ def fingerprint(grey: NDArray[np.uint8]) -> int:
         grey = np.asarray(image)
     waves = _DCT @ (grey.astype(np.float64) - float(grey.mean())) @ _DCT.T  # (KEPT, KEPT)
     flat = waves.ravel()
+    # The middle one of 63 is their median, found without the time that numpy's takes.
+    middle = float(np.partition(flat[1:], (KEPT * KEPT - 1) // 2)[(KEPT * KEPT - 1) // 2])
     # The tolerance keeps a plain image from being a hash of rounding errors.
-    bits = flat > max(float(np.median(flat[1:])), 1e-6)
+    bits = flat > max(middle, 1e-6)
     return int(np.packbits(bits).view(">i8")[0])
 
 

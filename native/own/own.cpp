@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
+#include <cstring>
 #include <new>
 
 #include "../placement.hpp"
+#include "../resize.hpp"
 #include "engine_state.hpp"
 
 namespace imagetree {
@@ -183,7 +184,9 @@ OwnScratch::~OwnScratch() = default;
 
 bool own_uses_avx2() {
 #if defined(__x86_64__)
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+  // The kernel's choice, which may be the portable one on request; BMI2 comes with all of AVX2's
+  // processors but a few.
+  static const bool has = !std::strcmp(instructions().name, "AVX2") && __builtin_cpu_supports("bmi2");
   return has && !own::only_portable.load(std::memory_order_relaxed);
 #else
   return false;

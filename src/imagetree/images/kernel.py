@@ -236,8 +236,11 @@ class _Rest:
         on_bad: Callable[[int, ImagetreeError], None] | None,
     ) -> None:
         """Fills those images and their status; the first error in their order is raised."""
-        with ThreadPoolExecutor(min(n_threads, len(numbers))) as pool:
-            errors = list(pool.map(self._one, numbers.tolist()))
+        if min(n_threads, len(numbers)) == 1:
+            errors = [self._one(number) for number in numbers.tolist()]
+        else:
+            with ThreadPoolExecutor(min(n_threads, len(numbers))) as pool:
+                errors = list(pool.map(self._one, numbers.tolist()))
         for number, error in zip(numbers.tolist(), errors, strict=True):
             status[number] = BY_PILLOW if error is None else BAD
             if error is not None:

@@ -4,7 +4,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 
-#include <algorithm>
+#include <deque>
+#include <tuple>
 #include <vector>
 
 #include "batch.hpp"
@@ -22,38 +23,44 @@ namespace {
 // buffer protocol, or (object, offset, length).
 class Held {
  public:
-  explicit Held(nb::list items) {
-    sources_.reserve(nb::len(items));
-    for (nb::handle item : items) add(item);
-  }
+  Held() = default;
   ~Held() {
     for (Py_buffer& view : views_) PyBuffer_Release(&view);
   }
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
 
+  void take(nb::list items) {
+    sources_.reserve(nb::len(items));
+    for (nb::handle item : items) add(item.ptr());
+  }
   const std::vector<Source>& sources() const { return sources_; }
 
  private:
-  void add(nb::handle item) {
-    if (!PyTuple_Check(item.ptr())) {
-      const Py_buffer& view = view_of(item.ptr());
+  void add(PyObject* item) {
+    if (!PyTuple_Check(item)) {
+      const Py_buffer& view = view_of(item);
       sources_.push_back({static_cast<const uint8_t*>(view.buf), size_t(view.len)});
       return;
     }
-    if (PyTuple_GET_SIZE(item.ptr()) != 3)
+    if (PyTuple_GET_SIZE(item) != 3)
       throw nb::type_error("A buffer is bytes, or (bytes, offset, length).");
-    const Py_buffer& view = view_of(PyTuple_GET_ITEM(item.ptr(), 0));
-    const Py_ssize_t offset = PyLong_AsSsize_t(PyTuple_GET_ITEM(item.ptr(), 1));
-    const Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GET_ITEM(item.ptr(), 2));
-    if (PyErr_Occurred()) throw nb::python_error();
+    const Py_buffer& view = view_of(PyTuple_GET_ITEM(item, 0));
+    const Py_ssize_t offset = number(PyTuple_GET_ITEM(item, 1));
+    const Py_ssize_t length = number(PyTuple_GET_ITEM(item, 2));
     // What lies outside is refused as that image's bad argument.
-    const bool inside = offset >= 0 && length >= 0 && offset <= view.len &&
-                        length <= view.len - offset;
+    const bool inside =
+      offset >= 0 && length >= 0 && offset <= view.len && length <= view.len - offset;
     if (inside)
       sources_.push_back({static_cast<const uint8_t*>(view.buf) + offset, size_t(length)});
     else
       sources_.push_back({nullptr, 0});
+  }
+
+  static Py_ssize_t number(PyObject* object) {
+    const Py_ssize_t value = PyNumber_AsSsize_t(object, PyExc_OverflowError);
+    if (value == -1 && PyErr_Occurred()) throw nb::python_error();
+    return value;
   }
 
   const Py_buffer& view_of(PyObject* object) {
@@ -66,8 +73,8 @@ class Held {
     return views_.back();
   }
 
-  std::vector<Py_buffer> views_;
-  PyObject* last_ = nullptr; // not owned: its list item lives as long as the call
+  std::deque<Py_buffer> views_; // a view stays where it is
+  PyObject* last_ = nullptr;    // not owned: its list item lives as long as the call
   std::vector<Source> sources_;
 };
 
@@ -90,7 +97,8 @@ void fill_batch(nb::list buffers, Bytes2 tiles, Out4 out, Statuses status, int l
       status.shape(0) != n || n > 1u << 30 || (channels != 1 && channels != 3) || height < 1 ||
       width < 1 || height > size_t(kMaxOutputSide) || width > size_t(kMaxOutputSide))
     throw nb::value_error("Buffers, tiles, out and status do not fit together.");
-  const Held held(buffers);
+  Held held;
+  held.take(buffers);
   Batch batch;
   batch.sources = held.sources().data();
   batch.tiles = reinterpret_cast<const TileRow*>(tiles.data());

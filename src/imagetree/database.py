@@ -19,11 +19,12 @@ from imagetree.core.progress import Report, silent
 from imagetree.core.settings import Settings, read_settings
 from imagetree.jobs.client import JobClient
 from imagetree.jobs.steps import DirectSteps, Json, Params
+from imagetree.release.packed import PackedCopy
 from imagetree.release.release import Release
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows import check as checking
 from imagetree.workflows import collect as collecting
-from imagetree.workflows import create, gate, releases, runs, training
+from imagetree.workflows import create, gate, packing, releases, runs, training
 from imagetree.workflows.catalogue import QUEUE_OF, WORKFLOWS
 from imagetree.workflows.check import CheckReport
 from imagetree.workflows.collect import CollectResult
@@ -288,6 +289,39 @@ class Database:
         """What changed from one release to another."""
         return releases.diff_releases(releases.pieces_of(self.context), one, other)
 
+    def pack(
+        self,
+        release: Release | str,
+        *,
+        max_side: int = 400,
+        quality: int = 90,
+        splits: Sequence[str] | None = None,
+        durable: bool = False,
+        report: Report = silent,
+    ) -> PackedCopy:
+        """The packed copy of a release for training; `release.loader("train", packed=True)`.
+
+        The longer side is at most `max_side` px, JPEG of that quality; by default all splits but
+        those for testing. One that is there already is just opened.
+        """
+        name = release if isinstance(release, str) else release.name
+        params = packing.plan(
+            self.context, name, max_side_px=max_side, quality=quality, splits=splits
+        )
+        done = self._work("pack", params, durable=durable, report=report)
+        return next(one for one in self.packed_copies(name) if one.name == done["name"])
+
+    def packed_copies(self, release: Release | str) -> list[PackedCopy]:
+        """The packed copies of a release, the one nearest to the originals first."""
+        return packing.copies(self.context, release if isinstance(release, str) else release.name)
+
+    def remove_packed(
+        self, release: Release | str, *, max_side: int = 400, quality: int = 90
+    ) -> int:
+        """Bytes freed by deleting a packed copy; the release and its originals stay."""
+        name = release if isinstance(release, str) else release.name
+        return packing.remove(self.context, name, max_side_px=max_side, quality=quality)
+
     # ---- runs ----
 
     def train(
@@ -297,16 +331,20 @@ class Database:
         *,
         name: str | None = None,
         seed: int = 0,
+        packed: bool | str = False,
         durable: bool = False,
         report: Report = silent,
         **recipe: Any,
     ) -> Run:
         """The finished run of a network on a release.
 
-        Without a recipe the network's own for the images' size is used. A run of the same name
-        that was interrupted goes on where its last checkpoint is.
+        `packed` trains on a packed copy, named or the nearest to the originals; scores are of the
+        originals all the same. Without a recipe the network's own for the images' size is used. A
+        run of the same name that was interrupted goes on where its last checkpoint is.
         """
         release_name = release if isinstance(release, str) else release.name
+        if packed:
+            recipe["reads"] = "packed" if packed is True else packed
         params = training.plan(
             self.context, release_name, network, name=name, seed=seed, recipe=recipe
         )

@@ -1,4 +1,4 @@
-"""release create, list, show, verify, diff: frozen states that others can cite."""
+"""release create, list, show, verify, diff, pack: frozen states that others can cite."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 from rich.text import Text
 
 from imagetree.cli.answer import Answer, facts, plain, table
-from imagetree.cli.options import DatabaseArgument, JsonOption, split_shares
-from imagetree.cli.wording import count
-from imagetree.cli.working import shown
+from imagetree.cli.options import DatabaseArgument, JsonOption, WaitOption, split_shares
+from imagetree.cli.wording import count, size
+from imagetree.cli.working import run_job, shown
 
 app = typer.Typer(
-    no_args_is_help=True, help="Creates, lists, shows, verifies and compares releases."
+    no_args_is_help=True, help="Creates, lists, shows, verifies, compares and packs releases."
 )
 
 NameArgument = Annotated[str, typer.Argument(help="The release's name, such as v1.")]
@@ -61,7 +61,7 @@ def list_(database: DatabaseArgument, as_json: JsonOption = False) -> None:
     from imagetree.database import Database
 
     with Database.open(database) as db:
-        found = db.releases()
+        found = [one | {"packed": plain(db.packed_copies(one["name"]))} for one in db.releases()]
         folder = shown(db.folder)
     answer = Answer(as_json=as_json)
     if not found:
@@ -69,7 +69,15 @@ def list_(database: DatabaseArgument, as_json: JsonOption = False) -> None:
         answer.give(found, "No releases yet.", next_step=first)
         return
     rows = table(
-        "name", "images", "classes", "splits", "seed", "at", "id", right=("images", "classes")
+        "name",
+        "images",
+        "classes",
+        "splits",
+        "seed",
+        "at",
+        "id",
+        "packed",
+        right=("images", "classes"),
     )
     for one in found:
         rows.add_row(
@@ -80,6 +88,7 @@ def list_(database: DatabaseArgument, as_json: JsonOption = False) -> None:
             str(one["seed"]),
             one["created_at"][:16].replace("T", " "),
             one["release_id"][:12],
+            _copies(one["packed"]),
         )
     answer.give(found, rows, next_step=f"imagetree release show {folder} {found[-1]['name']}")
 
@@ -148,6 +157,72 @@ def diff(
     )
 
 
+@app.command(
+    epilog="Example: imagetree release pack birds.imagetree v1 --max-side 400 --quality 90"
+)
+def pack(
+    database: DatabaseArgument,
+    name: NameArgument,
+    max_side: Annotated[int, typer.Option(help="Pixels of the longer side at most.")] = 400,
+    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 95.")] = 90,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="A split to pack; repeatable. Otherwise all but those for testing."),
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete the packed copy of this size and quality.")
+    ] = False,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Packs smaller copies of a release's images for faster training.
+
+    The copy lies beside the release, in tar shards that WebDataset reads too; the release and its
+    originals stay as they are. Packing that was interrupted goes on when the command is given
+    again.
+    """
+    from imagetree.database import Database
+    from imagetree.workflows import packing
+
+    answer = Answer(as_json=as_json)
+    with Database.open(database) as db:
+        folder = shown(db.folder)
+        if remove:
+            freed = db.remove_packed(name, max_side=max_side, quality=quality)
+            answer.give(
+                {"release": name, "max_side_px": max_side, "quality": quality, "n_bytes": freed},
+                f"The packed copy is deleted, {size(freed)} are free.",
+                next_step=f"imagetree release show {folder} {name}",
+            )
+            return
+        params = packing.plan(db.context, name, max_side_px=max_side, quality=quality, splits=split)
+        done = run_job(db, answer, "pack", params, wait=wait)
+        made = next(one for one in db.packed_copies(name) if one.name == done["name"])
+    data = plain(made)
+    head = "is packed" if done["made"] else "was packed already"
+    answer.give(
+        data | {"made": done["made"]},
+        f"Release {name} {head}.",
+        facts(_copy_rows(data)),
+        next_step=f"imagetree train {folder} {name} alexnet --packed",
+    )
+
+
+def _copy_rows(copy: Mapping[str, Any]) -> dict[str, str]:
+    splits = ", ".join(f"{name} {count(n)}" for name, n in copy["splits"].items())
+    rows = {
+        "Copy": copy["name"],
+        "Images": f"{count(copy['n_images'])} ({splits})",
+        "As they were": f"{count(copy['n_kept'])}, small enough already",
+        "Size": size(copy["n_bytes"]),
+    }
+    if copy["rejects"]:
+        first = [f"{sha256[:16]}: {reason}" for sha256, _, reason in copy["rejects"][:10]]
+        more = len(copy["rejects"]) - len(first)
+        rows["Left out"] = "\n".join([*first, *([f"and {count(more)} more"] if more else [])])
+    return rows
+
+
 def _figure(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -172,7 +247,7 @@ def _row(db: Any, name: str) -> dict[str, Any]:
     row: dict[str, Any] = next(one for one in db.releases() if one["name"] == name)
     with db.engine.connect() as connection:
         row["n_images_by_split"] = count_splits(connection, name)
-    return row
+    return row | {"packed": plain(db.packed_copies(name))}
 
 
 def _rows(row: Mapping[str, Any]) -> dict[str, str]:
@@ -185,7 +260,13 @@ def _rows(row: Mapping[str, Any]) -> dict[str, str]:
         "Splits": _splits(row["splits"]),
         "Seed": str(row["seed"]),
         "Frozen": row["created_at"][:16].replace("T", " ") + " UTC",
+        "Packed": _copies(row["packed"]) or "no",
     }
+
+
+def _copies(copies: list[dict[str, Any]]) -> str:
+    """Packed copies in one line, each with its size."""
+    return ", ".join(f"{one['name']} ({size(one['n_bytes'])})" for one in copies)
 
 
 def _splits(splits: Any) -> str:

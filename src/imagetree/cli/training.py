@@ -31,6 +31,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the recipe; repeatable."),
     ] = None,
+    packed: Annotated[
+        bool, typer.Option("--packed", help="Train on the packed copy: imagetree release pack.")
+    ] = False,
     wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +46,9 @@ def train(
     from imagetree.workflows import training
 
     answer = Answer(as_json=as_json)
-    recipe = recipe_values(settings or [])
+    recipe: dict[str, Any] = dict(recipe_values(settings or []))
+    if packed:
+        recipe["reads"] = "packed"
     with Database.open(database) as db:
         params = training.plan(db.context, release, network, name=name, seed=seed, recipe=recipe)
         answer.note(f"Run {params['name']}: {network} on {release}.")

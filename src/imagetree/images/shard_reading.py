@@ -24,13 +24,19 @@ class Place:
 
 
 class ShardReader:
-    """Reads members of the shards in a folder; safe to share between threads."""
+    """Reads members of the shards in a folder; safe to share between threads.
+
+    A copy of it, in another process for instance, opens the shards anew.
+    """
 
     def __init__(self, folder: Path, *, max_open: int = MAX_OPEN) -> None:
         self._folder = folder
         self._max_open = max_open
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[ShardReader], tuple[Path]]:
+        return type(self), (self._folder,)
 
     def read(self, place: Place) -> bytes:
         """The bytes of one member; NotFound without the shard, IntegrityFailure when short."""

@@ -15,8 +15,9 @@ APPLICATION_VERSION = "1"
 EXECUTOR_ID = "runner"
 APPLICATION_NAME = "imagetree"
 WORKFLOW_NAME = "imagetree_job"
-# Jobs that write shards take turns, jobs that train take turns; the two kinds run side by side.
-QUEUES = ("store", "train")
+# Jobs that write shards take turns, so do those that pack and those that train; the three kinds
+# run side by side.
+QUEUES = ("store", "pack", "train")
 
 
 def open_jobs_engine(url: str) -> Engine:

@@ -7,6 +7,7 @@ from (seed, epoch, SHA-256) alone.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -120,10 +121,35 @@ class Loader:
         )
         self._source, self._mean, self._std, self._engine = source, mean, std, engine
         self._take(records)
-        side = self.pixels.side_px
-        n_bytes = batch_size * side * side * channels * np.dtype(_DTYPES[layout]).itemsize
+        self._allocate = allocate
+        self._buffers = self._own_buffers()
+
+    def _own_buffers(self) -> BatchBuffers:
+        side, channels = self.pixels.side_px, self.pixels.channels
+        n_values = self.batch_size * side * side * channels
+        n_bytes = n_values * np.dtype(_DTYPES[self.layout]).itemsize
         # The one being used, those that wait, and the one that is being filled.
-        self._buffers = BatchBuffers(n_bytes=n_bytes, n_kept=n_ahead + 2, allocate=allocate)
+        n_kept = self.n_ahead + 2
+        return BatchBuffers(n_bytes=n_bytes, n_kept=n_kept, allocate=self._allocate)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_buffers"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._source = copy.copy(self._source)
+        self._buffers = self._own_buffers()
+
+    def twin(self, *, n_workers: int | None = None, allocate: Allocate | None = None) -> Loader:
+        """A loader of the same batches, with locks, files and memory of its own.
+
+        For another process, with another number of threads, or with other memory for batches.
+        """
+        made = copy.copy(self)
+        made.n_workers = self.n_workers if n_workers is None else n_workers
+        made._allocate = allocate
+        made._buffers = made._own_buffers()
+        return made
 
     def _take(self, records: Sequence[ReleaseImage]) -> None:
         number = {wnid: i for i, wnid in enumerate(self.classes)}

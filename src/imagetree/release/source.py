@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from imagetree.release.record import ReleaseImage
 
 
 class ImageSource(Protocol):
-    """The files of a release's images, by SHA-256 of the originals; used from several threads."""
+    """The files of a release's images, by SHA-256 of the originals; used from several threads.
+
+    A copy of a source has locks of its own, so that it may go to another process.
+    """
 
     @property
     def description(self) -> str:
@@ -40,6 +44,9 @@ class Originals:
 
     def __init__(self, read_many: Callable[[Sequence[str]], list[bytes]]) -> None:
         self._read_many = read_many
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._read_many = copy.copy(state["_read_many"])
 
     def read_many(self, sha256s: Sequence[str]) -> list[bytes]:
         """The files, in the order asked for."""

@@ -20,7 +20,7 @@ from imagetree.train.batches import Loader, normalised
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The scores of one run over one split.
+    """The scores of one run over one split; `reads` is what the images were read from.
 
     `errors` and `intervals` are keyed by k, shares from 0 to 1. `probabilities` (N, C) float32,
     `labels` (N,) and `sha256` are in the order of the loader.
@@ -31,6 +31,7 @@ class Evaluation:
     bootstraps: dict[int, metrics.Interval]
     n_images: int
     protocol: str
+    reads: str
     seed: int
     versions: dict[str, str]
     classes: tuple[str, ...]
@@ -50,6 +51,7 @@ class Evaluation:
             "confidence": metrics.CONFIDENCE_999,
             "n_images": self.n_images,
             "protocol": self.protocol,
+            "reads": self.reads,
             "seed": self.seed,
             "versions": self.versions,
             "class_errors": dict(zip(self.classes, per_class, strict=True)),
@@ -63,7 +65,8 @@ class Evaluation:
             for k, error in self.errors.items()
         ]
         used = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        rows.append(f"{self.n_images:,} images; {self.protocol}; seed {self.seed}; {used}")
+        read = f"; read from {self.reads}" if self.reads else ""
+        rows.append(f"{self.n_images:,} images; {self.protocol}{read}; seed {self.seed}; {used}")
         return "\n".join(rows)
 
 
@@ -106,6 +109,7 @@ def evaluate(
         bootstraps={one: metrics.bootstrap(missed[one], seed) for one in k},
         n_images=len(truth),
         protocol=f"resize {shape.resize_px}, centre crop {shape.image_size}, {views} {plural}",
+        reads=str(getattr(loader, "source", "")),
         seed=seed,
         versions=versions(),
         classes=tuple(loader.classes),

@@ -10,12 +10,13 @@ from imagetree.jobs.runner import Workflow, run_jobs
 from imagetree.jobs.steps import Json, Params, Steps
 from imagetree.workflows.collect import collect
 from imagetree.workflows.context import Context
+from imagetree.workflows.packing import pack
 from imagetree.workflows.training import train
 from imagetree.workflows.undo import undo
 
-WORKFLOWS = {"collect": collect, "undo": undo, "train": train}
+WORKFLOWS = {"collect": collect, "undo": undo, "pack": pack, "train": train}
 # Jobs of one queue take turns; those of different queues run side by side.
-QUEUE_OF = {"collect": "store", "undo": "store", "train": "train"}
+QUEUE_OF = {"collect": "store", "undo": "store", "pack": "pack", "train": "train"}
 
 
 def run(folder: Path, *, idle_s: float | None = None, stop: threading.Event | None = None) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from imagetree.catalog import schema
 from imagetree.catalog.writing import Write, writing
 from imagetree.core.errors import Conflict, ImagetreeError, InvalidInput, NotFound
 from imagetree.core.progress import Progress, Report, silent
-from imagetree.images.shards import Place, ShardReader
+from imagetree.images.shards import ShardReader
 from imagetree.release.manifest import manifest_id, read_manifest, write_manifest
 from imagetree.release.record import ReleaseImage
 from imagetree.release.release import Release
@@ -26,12 +25,12 @@ from imagetree.release.splits import check_fractions
 from imagetree.taxonomy.taxonomy import Taxonomy
 from imagetree.workflows.context import Context
 from imagetree.workflows.draft import gather, refuse_nested, with_splits
+from imagetree.workflows.stored_images import StoredImages
+from imagetree.workflows.stored_images import places as stored_places
 
 MANIFEST = "manifest.jsonl"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _REPORT_EVERY = 100
-# Up to here all places are read at once at the first image; beyond, one at a time.
-_MAX_PLACES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,49 +246,8 @@ def open_release(pieces: Pieces, name: str) -> Release:
         pieces.manifest(name),
         name=name,
         release_id=info.release_id,
-        read_many=_reader(pieces, info),
+        read_many=StoredImages(pieces.engine, pieces.images, name),
     )
-
-
-def _places(connection: Connection, name: str) -> Iterator[tuple[str, Place]]:
-    """Where each image of a release lies, in the order of the disk."""
-    image, held = schema.image.c, schema.release_image.c
-    statement = (
-        sa.select(image.sha256, image.shard, image.offset, image.length)
-        .join(schema.release_image, held.sha256 == image.sha256)
-        .where(held.release == name)
-        .order_by(image.shard, image.offset)
-    )
-    for row in connection.execute(statement):
-        yield row.sha256, Place(shard=row.shard, offset=row.offset, length=row.length)
-
-
-def _reader(pieces: Pieces, info: ReleaseInfo) -> Callable[[Sequence[str]], list[bytes]]:
-    """Reads images of a release by their SHA-256, from any number of threads."""
-    places: dict[str, Place] = {}
-    lock = threading.Lock()
-    few = info.n_images <= _MAX_PLACES
-
-    def read_many(sha256s: Sequence[str]) -> list[bytes]:
-        with lock:
-            if few and not places:
-                with pieces.engine.connect() as connection:
-                    places.update(_places(connection, info.name))
-        wanted = [places.get(one) or _place(pieces, one) for one in sha256s]
-        found = dict(pieces.images.read_many(wanted))
-        return [found[place] for place in wanted]
-
-    return read_many
-
-
-def _place(pieces: Pieces, sha256: str) -> Place:
-    image = schema.image.c
-    statement = sa.select(image.shard, image.offset, image.length).where(image.sha256 == sha256)
-    with pieces.engine.connect() as connection:
-        row = connection.execute(statement).first()
-    if row is None:
-        raise NotFound(f"No image {sha256} is stored here.", hint="Run imagetree release verify.")
-    return Place(shard=row.shard, offset=row.offset, length=row.length)
 
 
 # ---- verifying ----
@@ -344,7 +302,7 @@ def _wrong_bytes(
     pieces: Pieces, info: ReleaseInfo, images: Sequence[ReleaseImage], *, report: Report
 ) -> list[str]:
     with pieces.engine.connect() as connection:
-        places = dict(_places(connection, info.name))
+        places = dict(stored_places(connection, info.name))
     problems = [
         f"Image {one.sha256} is not in the catalog." for one in images if one.sha256 not in places
     ]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from imagetree.train.evaluation import Evaluation
     from imagetree.train.prediction import Guess
 
-# What a recipe says beside the training itself: how the network is built and fed.
-BUILD = ("image_size", "channels", "options")
+# What a recipe says beside the training itself: how the network is built, and what it is fed.
+BUILD = ("image_size", "channels", "options", "reads")
 FIGURE_IMAGES = 8
 
 
@@ -73,7 +73,12 @@ def make_loader(
     *,
     training: bool,
     views: int = 1,
+    **part: Any,
 ) -> Any:
+    """The loader of a split as the run's recipe feeds it; `part` as `Release.loader` takes it.
+
+    Only training reads a packed copy: scores are of the images that the release froze.
+    """
     return release.loader(
         split,
         batch_size=settings.batch_size,
@@ -87,6 +92,8 @@ def make_loader(
         flip=settings.flip,
         resize_px=settings.resize_px,
         views=views,
+        source=release.source(build["reads"] if training else None),
+        **part,
     )
 
 
@@ -154,7 +161,7 @@ def evaluate(
             hint=f"It has: {', '.join(release.splits)}.",
         )
     recipe = dict(run.recipe)
-    build = {key: recipe.pop(key) for key in BUILD}
+    build = {key: recipe.pop(key, None) for key in BUILD}
     loader = make_loader(release, split, build, Recipe.of(recipe), training=False, views=views)
     evaluation = run_evaluation(network, loader, views=views, seed=seed, report=report)
     kept: dict[str, Any] = {
@@ -192,6 +199,7 @@ def _store_scores(
                     "protocol": {
                         "release_id": release.release_id,
                         "views": evaluation.protocol,
+                        "reads": evaluation.reads,
                         "interval": "Wilson, 99.9%",
                         "seed": evaluation.seed,
                         "versions": evaluation.versions,

@@ -65,7 +65,9 @@ def plan(
     settings = entry.default_recipe(image_size, len(opened.classes)) | given | {"seed": seed}
     settings = Recipe.of(settings).as_dict()
     channels = int(recipe.get("channels") or (1 if network == "lenet5" else 3))
-    whole = {"image_size": image_size, "channels": channels, "options": options, **settings}
+    reads = opened.source(recipe.get("reads")).description
+    whole = {"image_size": image_size, "channels": channels, "options": options, "reads": reads}
+    whole |= settings
     whole = json.loads(json.dumps(whole))
     chosen = name or _free_name(context, f"{network}-{release}", whole)
     if not _NAME.match(chosen):
@@ -200,7 +202,7 @@ def _train(
     from imagetree.train.recipe import Recipe
 
     recipe = dict(params["recipe"])
-    build = {key: recipe.pop(key) for key in BUILD}
+    build = {key: recipe.pop(key, None) for key in BUILD}
     settings = Recipe.of(recipe)
     release = releases.open_release(releases.pieces_of(context), params["release"])
     first, *others = _split_order(release)
@@ -260,7 +262,12 @@ def _bundle(params: Params, release: Release, build: dict[str, Any], settings: A
         ),
         options=dict(build["options"]),
         versions=bundle.versions(),
-        extra={"release": release.name, "release_id": release.release_id, "seed": params["seed"]},
+        extra={
+            "release": release.name,
+            "release_id": release.release_id,
+            "seed": params["seed"],
+            "reads": build["reads"],
+        },
     )
 
 

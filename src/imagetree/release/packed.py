@@ -129,7 +129,7 @@ class Packed:
             with np.load(folder / INDEX, allow_pickle=False) as arrays:
                 places = {key: arrays[key] for key in ("sha256", "shard", "offset", "length")}
                 self._sizes: NDArray[np.int32] = arrays["size"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise IntegrityFailure(
                 f"{folder / INDEX} cannot be read: {error}.",
                 hint="Remove the packed copy and make it again: imagetree release pack.",

@@ -42,7 +42,9 @@ class ReleaseDataset(IterableDataset[tuple[Tensor, Tensor]]):
         # A twin of its own, with all that a worker needs: none may ask the parent's catalog.
         pinned = pinned_memory if torch.cuda.is_available() else None
         self._loader = loader.twin(allocate=pinned)
-        self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
+        # Shared memory, so that workers that live on see the next epoch.
+        self._place: Tensor = torch.zeros(2, dtype=torch.int64)
+        self._place.share_memory_()  # type: ignore[no-untyped-call]
         self.set_epoch(epoch, start_batch=start_batch)
 
     def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:

@@ -42,6 +42,8 @@ class StoredImages:
         return self._places().read_many(sha256s, self._reader)
 
     def _places(self) -> PlaceIndex:
+        if self._index is not None:
+            return self._index
         with self._lock:
             if self._index is None:
                 assert self._engine is not None

@@ -29,6 +29,9 @@ class ShardReader:
     A copy of it, in another process for instance, opens the shards anew.
     """
 
+    # Kept here because modules are emptied before the last readers go when Python ends.
+    _close = staticmethod(os.close)
+
     def __init__(self, folder: Path, *, max_open: int = MAX_OPEN) -> None:
         self._folder = folder
         self._max_open = max_open
@@ -78,7 +81,7 @@ class ShardReader:
         """Closes the shards; a later read opens them again."""
         with self._lock:
             while self._fds:
-                os.close(self._fds.popitem()[1])
+                self._close(self._fds.popitem()[1])
 
     def __del__(self) -> None:
         self.close()

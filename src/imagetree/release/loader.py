@@ -8,7 +8,8 @@ from (seed, epoch, SHA-256) alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ _KERNEL_LAYOUTS: dict[str, kernel.Layout] = {
     "float": "float32",
     "bfloat16": "bfloat16",
 }
+# An epoch and the numbers of a batch's images.
+Wanted = tuple[int, NDArray[np.int64]]
 _DTYPES = {"uint8": np.uint8, "float": np.float32, "bfloat16": np.uint16}
 
 
@@ -234,20 +237,42 @@ class Loader:
 
         With `every=k` only each k-th, for k processes that share an epoch batch by batch.
         """
+        self._check(epoch, start_batch, every=every)
+        numbers = self._batches(epoch)[start_batch::every]
+        return self._made([(epoch, one) for one in numbers])
+
+    def epochs(self, first: int = 0, start_batch: int = 0) -> Iterator[Batch]:
+        """The batches of epoch after epoch, without end: `len(loader)` of them are an epoch.
+
+        While the last batches of an epoch are used, the first of the next are made; where epochs
+        are short, that saves a wait in each. Begins as `epoch` does.
+        """
+        self._check(first, start_batch)
+
+        def wanted() -> Iterator[Wanted]:
+            for epoch in itertools.count(first):
+                begin = start_batch if epoch == first else 0
+                yield from ((epoch, numbers) for numbers in self._batches(epoch)[begin:])
+
+        return self._made(wanted())
+
+    def _check(self, epoch: int, start_batch: int, *, every: int = 1) -> None:
         if epoch < 0 or every < 1 or not 0 <= start_batch <= len(self):
             raise InvalidInput(
                 f"Epoch {epoch} has no batch {start_batch}.",
                 hint=f"Epochs count from 0, batches from 0 to {len(self) - 1}.",
             )
-        wanted = self._batches(epoch)[start_batch::every]
 
-        def make(numbers: NDArray[np.int64], files: list[bytes]) -> Batch:
-            return self._decoded(numbers, files, epoch)
+    def _made(self, wanted: Iterable[Wanted]) -> Iterator[Batch]:
+        def read(one: Wanted) -> list[bytes]:
+            return self._read(one[1])
+
+        def make(one: Wanted, files: list[bytes]) -> Batch:
+            return self._decoded(one[1], files, one[0])
 
         if self.n_workers == 0:
-            return (make(numbers, self._read(numbers)) for numbers in wanted)
-        ahead = ReadingAhead(wanted, read=self._read, make=make, n_ahead=self.n_ahead)
-        return iter(ahead)
+            return (make(one, read(one)) for one in wanted)
+        return iter(ReadingAhead(wanted, read=read, make=make, n_ahead=self.n_ahead))
 
     def _read(self, numbers: NDArray[np.int64]) -> list[bytes]:
         wanted = [self._sha256[i] for i in numbers]

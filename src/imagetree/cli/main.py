@@ -42,7 +42,7 @@ COMMANDS = (
     Entry(
         "release",
         "imagetree.cli.releases",
-        "Creates, lists, shows, verifies and compares releases.",
+        "Creates, lists, shows, verifies, compares and packs releases.",
         USE,
         group=True,
     ),

@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/loading.py`; `peers/` has one file a library that is measured."""

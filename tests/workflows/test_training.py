@@ -10,6 +10,7 @@ from tests.conftest import draw
 from imagetree.catalog import schema
 from imagetree.core.errors import Busy, Conflict, InvalidInput, NotFound, TrainingFailure
 from imagetree.database import Database
+from imagetree.jobs.steps import DirectSteps
 from imagetree.release.release import Release
 from imagetree.workflows import planning, training
 
@@ -218,6 +219,10 @@ def test_an_interrupted_run_goes_on_with_the_images_held_out_first(db, monkeypat
     weights = [(run.folder / "bundle/weights.safetensors").read_bytes() for run in (whole, cut)]
     assert weights[0] == weights[1]
     assert rows_of(whole) == rows_of(cut)
+    again = planning.plan(
+        db.context, "v1", "alexnet", name="again", seed=0, recipe=dict(settings)
+    ) | {"name": "cut"}
+    assert training.train(DirectSteps(), db.context, again)["seconds"] >= cut.seconds
 
 
 def test_two_processes_do_not_train_one_run(db):

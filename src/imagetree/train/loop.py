@@ -34,12 +34,16 @@ from imagetree.train.schedules import Plateau, learning_rate
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """`network` carries the final weights (the averaged ones where the recipe has an EMA)."""
+    """`network` carries the final weights (the averaged ones where the recipe has an EMA).
+
+    `seconds` is the time of all sittings, but for what a kill cost since the last checkpoint.
+    """
 
     network: nn.Module
     finished: bool
     n_steps: int
     n_epochs: int
+    seconds: float
     rows: tuple[dict[str, Any], ...]
 
 
@@ -57,6 +61,7 @@ class _State:
     loss_sum: float = 0.0
     seen: set[int] = field(default_factory=set)
     told: str = ""
+    began_at: float = field(default_factory=time.monotonic)  # as if in one sitting
 
 
 def train(
@@ -107,6 +112,7 @@ def train(
         finished=finished,
         n_steps=state.step,
         n_epochs=state.epoch,
+        seconds=time.monotonic() - state.began_at,
         rows=tuple(rows),
     )
 
@@ -256,6 +262,7 @@ def _save(state: _State, path: Path, recipe: Recipe) -> None:
             "plateau": asdict(state.plateau),
             "random": torch.get_rng_state(),
             "place": [state.epoch, state.batch, state.step],
+            "seconds": time.monotonic() - state.began_at,
             "loss_sum": state.loss_sum,
             "seen": sorted(state.seen),
         },
@@ -278,6 +285,7 @@ def _resume(state: _State, path: Path, recipe: Recipe, loader: Loader) -> None:
     torch.set_rng_state(stored["random"])
     state.epoch, state.batch, state.step = stored["place"]
     state.loss_sum, state.seen = stored["loss_sum"], set(stored["seen"])
+    state.began_at -= stored.get("seconds", 0.0)
 
 
 def _mark(network: nn.Module, loader: Loader, recipe: Recipe) -> None:

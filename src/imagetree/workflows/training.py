@@ -7,8 +7,6 @@ probabilities, figure) and a row. What happens in the folder can be interrupted 
 from __future__ import annotations
 
 import fcntl
-import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,7 +129,6 @@ def _train(
     settings = Recipe.of(recipe)
     release = releases.open_release(releases.pieces_of(context), params["release"])
     folder = context.settings.runs_folder / params["name"]
-    started = time.monotonic()
     network = registry.build_seeded(
         params["network"],
         seed=params["seed"],
@@ -158,9 +155,8 @@ def _train(
     n_parameters = sum(one.numel() for one in result.network.parameters() if one.requires_grad)
     described = _bundle(params, release, build, settings)
     bundle.save(folder / "bundle", result.network, bundle=described)
-    metrics = folder / "metrics.jsonl"
     return {
-        "seconds": round(_seconds(metrics, time.monotonic() - started), 3),
+        "seconds": round(result.seconds, 3),
         "n_parameters": n_parameters,
     }
 
@@ -203,13 +199,3 @@ def _bundle(params: Params, release: Release, build: dict[str, Any], settings: A
         versions=bundle.versions(),
         extra={"release": release.name, "release_id": release.release_id, "seed": params["seed"]},
     )
-
-
-def _seconds(metrics: Path, measured: float) -> float:
-    """Seconds of training over all its sittings, from the log where it tells them."""
-    try:
-        rows = [json.loads(line) for line in metrics.read_text("utf-8").splitlines()]
-        told = sum(float(row.get("seconds") or 0) for row in rows)
-    except (OSError, ValueError):
-        return measured
-    return max(told, measured)

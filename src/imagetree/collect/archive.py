@@ -9,10 +9,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-from imagetree.collect.folder import as_wnid
+from imagetree.collect.layout import Parts, as_wnid, class_depth, class_of, split_of
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
 from imagetree.core.errors import InvalidInput, NotFound
 from imagetree.core.text import storable
@@ -99,7 +100,10 @@ class _Budget:
 
 
 class ArchiveFolder:
-    """A tar (also gz, bz2, xz) or zip with one folder a class, as in `ImageFolder`."""
+    """A tar (also gz, bz2, xz) or zip with one folder a class, as in `ImageFolder`.
+
+    Its headers are read once before its members, for the classes and how deep they lie.
+    """
 
     kind = "archive"
     n_total = None
@@ -130,13 +134,15 @@ class ArchiveFolder:
     def _open_tar(self) -> tarfile.TarFile:
         return tarfile.open(self._path, "r|*", tarinfo=_Header)
 
-    def _names(self) -> set[str]:
-        """Top folders of the safe members; reads the archive's headers once."""
+    @cached_property
+    def _folders(self) -> set[Parts]:
+        """The safe members' paths, one a folder: that of a file `x` in it."""
         names: set[str] = set()
         budget = _Budget(self._path, self._limits)
         if self._zip:
             with self._open_zip() as archive:
-                names = {info.filename for info in archive.infolist() if not info.is_dir()}
+                files = (info.filename for info in archive.infolist() if not info.is_dir())
+                names = {str(_path(name).parent / "x") for name in files}
         else:
             try:
                 with self._open_tar() as tar:
@@ -146,16 +152,23 @@ class ArchiveFolder:
                             names.add(str(_path(info.name).parent / "x"))
             except _TAR_DAMAGE as error:
                 raise InvalidInput(f"{self._path} cannot be read to its end: {error}.") from error
-        paths = [_path(name) for name in names if not _unsafe(name)]
-        return {path.parts[0] for path in paths if len(path.parts) > 1}
+        return {_path(name).parts for name in names if not _unsafe(name)}
+
+    @cached_property
+    def _depth(self) -> int:
+        return class_depth(self._folders)
+
+    def _classes(self) -> set[str]:
+        found = {class_of(parts, self._depth) for parts in self._folders}
+        return {name for name in found if name}
 
     def labels(self) -> set[str]:
         """The class folders that are not wnids."""
-        return {storable(name) for name in self._names() if not as_wnid(name)}
+        return {storable(name) for name in self._classes() if not as_wnid(name)}
 
     def wnids(self) -> set[str]:
         """The class folders that are wnids."""
-        return {name for name in self._names() if as_wnid(name)}
+        return {name for name in self._classes() if as_wnid(name)}
 
     def items(self, *, skip: Skip = skip_nothing) -> Iterator[Item | Rejected]:
         """The members in the archive's order; unsafe ones as rejects."""
@@ -171,19 +184,21 @@ class ArchiveFolder:
             return self._reject(name, "unsafe_path", reason)
         if size > self._limits.max_member_bytes:
             return self._reject(name, "too_many_bytes", f"has {size:,} bytes")
-        if len(_path(name).parts) < 2:
+        if not class_of(_path(name).parts, self._depth):
             return self._reject(name, "no_class", "lies beside the class folders, not in one")
         return None
 
     def _item(self, name: str, data: bytes) -> Item:
         path = _path(name)
+        top = class_of(path.parts, self._depth) or ""
         return Item(
             key=name,
             location=f"{self.location}!{name}",
             data=data,
             filename=path.name,
-            label_text=path.parts[0],
-            wnid=as_wnid(path.parts[0]),
+            label_text=top,
+            wnid=as_wnid(top),
+            split=split_of(path.parts, self._depth, around=self._path.name.split(".")[0]),
         )
 
     def _tarred(self) -> Iterator[Item | Rejected]:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from imagetree.collect.layout import as_wnid, class_depth, class_of, split_of
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
 from imagetree.core.errors import InvalidInput, NotFound
 from imagetree.core.text import storable
-
-WNID = re.compile(r"n\d{8}")
-# Folders above the class folders, as other tools lay out what they have split already.
-SPLITS = frozenset({"train", "val", "valid", "validation", "test"})
-
-
-def as_wnid(name: str) -> str | None:
-    """The name when it is a wnid, else None."""
-    return name if WNID.fullmatch(name) else None
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -83,9 +74,7 @@ def _size_bytes(root: Path, relative: Path) -> int | Rejected:
 class ImageFolder:
     """One sub-folder a class, named by wnid or word; files deeper down belong to the top one.
 
-    Class folders may lie one level down, under `train`, `val` and `test`. That is so when all
-    top folders have such names and there are two or more, or the folders in the one are all
-    wnids: a lone `train` of other folders may well be a class of locomotives.
+    Class folders may lie further down, under `train`, `val` and `test`: see `class_depth`.
     """
 
     kind = "folder"
@@ -112,18 +101,10 @@ class ImageFolder:
 
     @cached_property
     def _depth(self) -> int:
-        """How many folders lie above the class folders: 1 where there are splits, else 0."""
-        nested = [path.parts for path in self._paths if len(path.parts) > 1]
-        tops = {parts[0] for parts in nested}
-        inner = {parts[1] for parts in nested if len(parts) > 2}
-        if not inner or not tops <= SPLITS:
-            return 0
-        return int(len(tops) > 1 or all(as_wnid(name) for name in inner))
+        return class_depth([path.parts for path in self._paths])
 
     def _class(self, path: Path) -> str | None:
-        """The class folder that a file lies in, if it lies in one."""
-        depth = self._depth
-        return path.parts[depth] if len(path.parts) > depth + 1 else None
+        return class_of(path.parts, self._depth)
 
     def labels(self) -> set[str]:
         """Names of the class folders that hold files and are not wnids."""
@@ -156,11 +137,12 @@ class ImageFolder:
                     size_bytes=size_bytes,
                     label_text=top,
                     wnid=as_wnid(top),
+                    split=split_of(relative.parts, self._depth, around=self._root.resolve().name),
                 )
 
 
 class FlatFolder:
-    """One folder of images, with a CSV of filename, label[, licence, author] or without labels."""
+    """One folder of images, with a CSV of filename, label[, split, licence, author] or without."""
 
     kind = "flat"
 
@@ -180,7 +162,7 @@ class FlatFolder:
                 if not {"filename", "label"} <= set(reader.fieldnames or ()):
                     raise InvalidInput(
                         f"{self._csv}, line 1: the columns filename and label are needed.",
-                        hint="Begin the file with: filename,label,licence,author",
+                        hint="Begin the file with: filename,label,split,licence,author",
                     )
                 for row in reader:
                     where = f"{self._csv}, line {reader.line_num}"
@@ -248,6 +230,7 @@ class FlatFolder:
                     size_bytes=size_bytes,
                     label_text=label,
                     wnid=as_wnid(label or ""),
+                    split=row.get("split") or split_of((), 0, around=self._root.resolve().name),
                     licence=row.get("licence") or None,
                     author=row.get("author") or None,
                 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from imagetree.collect.folder import as_wnid
+from imagetree.collect.layout import SPLITS, as_wnid
 from imagetree.collect.source import Item, Rejected, Skip, skip_nothing
 from imagetree.core.errors import InvalidInput, NotFound
 
@@ -25,6 +25,9 @@ class SynsetArchive:
             raise NotFound(f"There is no file {path}.", hint="Check the path.")
         self._path = path
         self.location = str(path)
+        # ILSVRC2012_img_train.tar, or a synset's tar in a folder `train`.
+        named = [*path.stem.split("_")[::-1], path.resolve().parent.name]
+        self._split = next((word for word in named if word in SPLITS), None)
 
     def labels(self) -> set[str]:
         """None: the synsets are named by wnid."""
@@ -95,6 +98,7 @@ class SynsetArchive:
                         data=image.read() if image else b"",
                         filename=parts[-1],
                         wnid=wnid,
+                        split=self._split,
                     )
 
 
@@ -146,6 +150,7 @@ class ValidationImages:
                     filename=path.name,
                     size_bytes=path.stat().st_size,
                     wnid=wnid,
+                    split="val",
                 )
 
 

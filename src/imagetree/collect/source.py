@@ -33,6 +33,7 @@ class Item:
     `size_bytes` is given with such a function where it is known without reading.
     `location` says where it is for people, `key` names it within the source for resuming.
     `claim` (label or candidate) overrules what the collect was asked to make of a class.
+    `split` is the split that the source puts the image in, such as train.
     """
 
     key: str
@@ -42,13 +43,14 @@ class Item:
     size_bytes: int | None = None
     label_text: str | None = None
     wnid: str | None = None
+    split: str | None = None
     licence: str | None = None
     author: str | None = None
     retrieved_at: str | None = None
     claim: str | None = None
 
     def __post_init__(self) -> None:
-        _make_storable(self, "location", "label_text", "licence", "author")
+        _make_storable(self, "location", "label_text", "split", "licence", "author")
 
 
 @dataclass(frozen=True, kw_only=True)

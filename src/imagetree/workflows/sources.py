@@ -202,7 +202,7 @@ def _synsets(path: Path, context: Context) -> list[str]:
 
 
 class _WithRights:
-    """A source whose items get the given licence and author where they name none."""
+    """A source whose items get the given licence, author and split where they name none."""
 
     def __init__(self, source: Source, rights: Mapping[str, str]) -> None:
         self._source, self._rights = source, rights
@@ -220,6 +220,7 @@ class _WithRights:
                     one,
                     licence=one.licence or self._rights.get("licence"),
                     author=one.author or self._rights.get("author"),
+                    split=one.split or self._rights.get("split"),
                 )
             else:
                 yield one
@@ -246,7 +247,7 @@ class _RemoteWithRights(_WithRights):
 
 
 # Options of every layout, for the items that say nothing themselves.
-RIGHTS = ("licence", "author")
+RIGHTS = ("licence", "author", "split")
 
 Build = Callable[[Context, Path, Options], Source]
 

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from tests.conftest import draw
+from tests.workflows.whole import assert_sound, stored
 
-from imagetree.catalog import schema
 from imagetree.core.errors import OutOfSpace
 from imagetree.core.space import free_bytes
 from imagetree.database import Database
@@ -56,18 +55,11 @@ def leave(disk: Path, n_bytes: int) -> Path:
     return filler
 
 
-def stored(db: Database) -> set[str]:
-    with db.engine.connect() as connection:
-        return set(connection.execute(sa.select(schema.image.c.sha256)).scalars())
-
-
 def assert_whole(folder: Path) -> None:
     """Every photo is stored once, every byte holds, and the log replays."""
     with Database.open(folder) as db:
-        assert len(stored(db)) == N_IMAGES
+        assert_sound(db, N_IMAGES)
         assert [row["n_stored"] for row in db.collections()] == [N_IMAGES]
-        assert db.check().findings == ()
-        assert db.replay_check() == []
     assert not list((folder / "events").glob(".*.part"))
 
 
@@ -81,7 +73,7 @@ def test_in_this_process(
 ) -> None:
     # Small batches and different rooms: shards, catalog and payload files each are the first to
     # find the disk full.
-    monkeypatch.setattr("imagetree.workflows.collect.BATCH_ITEMS", 40)
+    monkeypatch.setattr("imagetree.workflows.batches.BATCH_ITEMS", 40)
     folder = small_disk / "full.imagetree"
     with Database.create(folder) as db:
         filler = leave(small_disk, room_kb * 1000)
@@ -166,6 +158,4 @@ def test_another_program_takes_every_byte(
     # The job that could not be recorded as failed may go on by itself: either way, once each.
     assert collect(folder, many_photos).returncode == 0
     with Database.open(folder) as db:
-        assert len(stored(db)) == N_IMAGES
-        assert db.check().findings == ()
-        assert db.replay_check() == []
+        assert_sound(db, N_IMAGES)

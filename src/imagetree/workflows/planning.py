@@ -160,10 +160,9 @@ def _name(
             raise Conflict(
                 f"Run {name!r} is trained already.", hint="Give another name with --name."
             )
-        if row is not None and _differences(row, release, network, recipe):
-            changed = ", ".join(_differences(row, release, network, recipe))
+        if row is not None and (changed := _differences(row, release, network, recipe)):
             raise Conflict(
-                f"Run {name!r} was begun with other settings: {changed}.",
+                f"Run {name!r} was begun with other settings: {', '.join(changed)}.",
                 hint="Give the same again to go on with it, or another name with --name.",
             )
         return name

@@ -18,7 +18,7 @@ DEMO_DATABASE ?= demo/digits.imagetree
 DEMO_TIME := under 5 minutes
 else
 DEMO_DATABASE ?= demo/$(notdir $(patsubst %/,%,$(PHOTOS))).imagetree
-DEMO_TIME := about half an hour for 7,000 photos on 2 cores
+DEMO_TIME := about a quarter of an hour for 7,000 photos on 2 cores
 endif
 
 .DEFAULT_GOAL := help

@@ -1,11 +1,11 @@
 """AlexNet's small form on imagenette: 10 classes, 490 training photos each, 96 px.
 
 command   python recipes/imagenette_alexnet.py DATABASE RELEASE
-cost      40 epochs of 4,900 photos; 59 min on 2 cores shared with much other work, not yet
-          measured on a quiet machine
+cost      40 epochs of 4,900 photos: 12 min 20 s on 2 quiet cores (bf16 with AVX-512), with
+          collecting, scoring and the picture 12 min 36 s
 score     75.38% top-1 (24.62% wrong, 99.9% interval 21.66 to 27.84%) on the 2,100 test photos of
           a 70/30 release of imagenette's 7,000, through the product: seed 0, resize 110, centre
-          crop 96, 1 view, one run
+          crop 96, 1 view; the same in two runs
 """
 
 from __future__ import annotations
